@@ -1,0 +1,33 @@
+"""What plugin authors and users import. Never imports torch."""
+
+from sepkit.component import (
+    AudioSpec,
+    AugmentationConfig,
+    DatasetConfig,
+    LossConfig,
+    MetricConfig,
+    ModelConfig,
+    Section,
+    Track,
+)
+from sepkit.errors import AudioError, ConfigError, CorpusError, ModelFileError, PluginError, SepkitError, TrainingError
+from sepkit.hookspecs import hookimpl
+
+__all__ = [
+    "AudioError",
+    "AudioSpec",
+    "AugmentationConfig",
+    "ConfigError",
+    "CorpusError",
+    "DatasetConfig",
+    "LossConfig",
+    "MetricConfig",
+    "ModelConfig",
+    "ModelFileError",
+    "PluginError",
+    "Section",
+    "SepkitError",
+    "Track",
+    "TrainingError",
+    "hookimpl",
+]

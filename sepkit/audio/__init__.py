@@ -1,0 +1,1 @@
+"""Audio files: probe, read, write, resample. The only room that touches soundfile."""

@@ -1,0 +1,52 @@
+"""What an audio file is, without decoding it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+
+from sepkit.audio.formats import READABLE
+from sepkit.errors import AudioError
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """Rate in Hz, channel count, and frames (samples of each channel)."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return self.frames / self.sample_rate
+
+
+def probe(path: Path) -> AudioInfo:
+    """Return what the header of `path` says.
+
+    Raises:
+        AudioError: no such file, a folder or a special file, empty, or not audio that libsndfile knows.
+    """
+    if not path.exists():
+        raise AudioError(f"{path}: no such file")
+    if path.is_dir():
+        raise AudioError(f"{path}: a folder, not an audio file")
+    if not path.is_file():
+        raise AudioError(f"{path}: not a regular file")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: the file is empty")
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise AudioError(f"{path}: not readable as audio ({cause(error)}). {READABLE}") from None
+    if info.frames < 1:
+        raise AudioError(f"{path}: the file holds no samples")
+    return AudioInfo(info.samplerate, info.channels, info.frames)
+
+
+def cause(error: Exception) -> str:
+    """Return what libsndfile says, without the path that it repeats."""
+    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
+    return " ".join(str(text).split()).rstrip(".")

@@ -1,0 +1,57 @@
+"""Band-limited resampling through torchaudio, and the arithmetic that lets blocks be resampled without seams.
+
+Input sample i and output sample j fall on one instant where i * new == j * old. With g = gcd(old, new) that happens
+every old / g input samples: a block that starts there, with the filter's reach on both sides, resamples to exactly the
+part that it would be of the whole.
+"""
+
+from dataclasses import dataclass
+from math import ceil, gcd
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sepkit.component import Samples
+
+# Zero crossings of the sinc filter on each side, and its cutoff as a share of the Nyquist frequency.
+WIDTH = 24
+ROLLOFF = 0.96
+
+
+def resample(samples: "Samples", old: int, new: int) -> "Samples":
+    """[channel, time] at rate `old` -> [channel, ceil(time * new / old)] at rate `new`."""
+    if old == new:
+        return samples
+    import torch
+    from torchaudio.functional import resample as torchaudio_resample
+
+    block = torch.from_numpy(np.ascontiguousarray(samples))
+    result: Samples = torchaudio_resample(block, old, new, WIDTH, ROLLOFF).numpy()
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where the sample grids of two rates meet: every `old` input samples, that is every `new` output samples."""
+
+    old: int
+    new: int
+
+    @classmethod
+    def between(cls, old: int, new: int) -> "Grid":
+        """Return the grid of two rates in Hz."""
+        divisor = gcd(old, new)
+        return cls(old // divisor, new // divisor)
+
+    def input_range(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the input samples, first on the grid, that the outputs [start, stop) depend on."""
+        if self.old == self.new:
+            return start, stop
+        reach = ceil(WIDTH * max(1.0, self.old / self.new) / ROLLOFF) + 1
+        first = (start * self.old // self.new - reach) // self.old * self.old
+        return first, -(-stop * self.old // self.new) + reach
+
+    def output_index(self, first: int) -> int:
+        """Return the output sample at input sample `first`, which must be on the grid."""
+        return first * self.new // self.old

@@ -1,0 +1,1 @@
+"""Random changes of training chunks; one idea per file."""

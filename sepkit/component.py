@@ -1,0 +1,193 @@
+"""The contract between sepkit and its components, built in or third-party.
+
+A component *is* its pydantic config class, and `build()` is its only factory. This module imports nothing but the
+standard library and pydantic; torch and numpy stand in annotations only, so a config costs no heavy import.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import PydanticCustomError
+
+from sepkit.errors import did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    Samples = np.ndarray[Any, np.dtype[np.float32]]
+    Loss = Callable[[Tensor, Tensor], Tensor]
+    Metric = Callable[[Samples, Samples, Samples], np.ndarray[Any, np.dtype[np.float64]]]
+    Augmentation = Callable[[Samples, Samples, np.random.Generator], tuple[Samples, Samples]]
+
+Split = Literal["train", "validation", "test"]
+
+
+class Section(BaseModel):
+    """A part of a config: frozen, finite numbers only, unknown keys rejected where they stand."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_unknown_keys(cls, data: Any) -> Any:
+        reject_unknown_keys(data, cls.model_fields)
+        return data
+
+
+def reject_unknown_keys(data: Any, known: dict[str, Any]) -> None:
+    """Raise an error that names each key of `data` that is not `known`, and what was probably meant."""
+    unknown = [key for key in data if key not in known] if isinstance(data, dict) else []
+    if unknown:
+        hints = "".join(f'unknown key "{key}".{did_you_mean(key, known)} ' for key in unknown)
+        raise PydanticCustomError(
+            "unknown_key", "{text}", {"text": f"{hints}Known keys: {', '.join(known)}"}
+        )
+
+
+@pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class AudioSpec:
+    """What a network hears and estimates: rate in Hz, channel count, and the names of its sources in output order."""
+
+    sample_rate: int = Field(default=22050, ge=1000, le=384_000)
+    channels: int = Field(default=1, ge=1, le=64)
+    sources: tuple[str, ...] = Field(default=("vocals",), min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_unknown_keys(cls, data: Any) -> Any:
+        reject_unknown_keys(data, AudioSpec.__dataclass_fields__)
+        return data
+
+    @field_validator("sources")
+    @classmethod
+    def _usable_as_file_names(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        for source in sources:
+            check_stem_name(source)
+        if len(set(sources)) != len(sources):
+            raise ValueError("each source may be named once")
+        return sources
+
+
+def check_stem_name(name: str) -> str:
+    """Return `name` if it can be the name of a stem and of its file; raise ValueError otherwise."""
+    if not name or name != name.strip() or name.startswith((".", "-")) or any(c in '/\\:*?"<>|' for c in name):
+        raise ValueError(f'"{name}" cannot be the name of a stem: it becomes a file name')
+    if not name.isprintable():
+        raise ValueError(f"{name!r} cannot be the name of a stem: it holds an unprintable character")
+    if name in ("mixture", "rest"):
+        raise ValueError(f'"{name}" is reserved and cannot be the name of a stem')
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One song of a corpus on disk: paths and numbers only, so it is cheap to send to a worker.
+
+    Attributes:
+        name: Unique within its corpus.
+        stems: Stem name -> the files whose sum is the stem. A stem that is not a key is absent, which is not silent.
+        mixture: The mixture's own file, or None where the mixture is the sum of the stems.
+        group: What must never be split between training and validation (the song itself, or its singer, say).
+        complete: The stems are all that sounds: what is not the target is the sum of the other stems. Otherwise it is
+            the mixture minus the target.
+    """
+
+    name: str
+    stems: dict[str, tuple[Path, ...]]
+    mixture: Path | None = None
+    group: str = ""
+    complete: bool = field(default=False)
+
+
+class Component(Section):
+    """Base of the five kinds. Subclasses set `name: Literal["..."] = "..."`; their fields are their settings."""
+
+    kind: ClassVar[str]
+    name: str
+
+    @classmethod
+    def registered_name(cls) -> str:
+        """Return the name under which this class is asked for in a config."""
+        return str(cls.model_fields["name"].default)
+
+
+class DatasetConfig(Component):
+    """A corpus on disk."""
+
+    kind: ClassVar[str] = "dataset"
+    weight: float = Field(default=1.0, gt=0, description="share of the training chunks, relative to other datasets")
+
+    @abstractmethod
+    def tracks(self, split: str) -> list[Track]:
+        """Return the tracks of "train", "validation" or "test", or of "all" of them.
+
+        Raises:
+            CorpusError: the folder is not this corpus; the message holds the path that was tried.
+        """
+
+
+class ModelConfig(Component):
+    """A network and its settings."""
+
+    kind: ClassVar[str] = "model"
+
+    @abstractmethod
+    def build(self, audio: AudioSpec) -> nn.Module:
+        """Return a network with random weights: [batch, channel, time] -> [batch, source, channel, time]."""
+
+    def full_band(self, trained: AudioSpec, wanted: AudioSpec) -> nn.Module | None:
+        """Return a network that uses the weights of `build(trained)` at another rate and channel count.
+
+        Its state dict has the same names and shapes. None, the default, lets the separator resample to `trained`.
+        """
+        return None
+
+
+class LossConfig(Component):
+    """A training loss."""
+
+    kind: ClassVar[str] = "loss"
+    weight: float = Field(default=1.0, ge=0, description="factor of this loss in the sum of all losses")
+
+    @abstractmethod
+    def build(self, audio: AudioSpec) -> Loss:
+        """Return (estimate, target) -> scalar, both [batch, source, channel, time]."""
+
+
+class MetricConfig(Component):
+    """A score of a separated track."""
+
+    kind: ClassVar[str] = "metric"
+    unit: ClassVar[str] = "dB"
+
+    @abstractmethod
+    def build(self, audio: AudioSpec) -> Metric:
+        """Return (estimates, references, mixture) -> scores.
+
+        Estimates are [source, channel, time] in the order of `audio.sources`; references hold the same sources first
+        and every other known one after them; the mixture is [channel, time]. Scores are [source] or [source, frame],
+        NaN where undefined. A track's score is the median of its frames.
+        """
+
+
+class AugmentationConfig(Component):
+    """A random change of a training chunk."""
+
+    kind: ClassVar[str] = "augmentation"
+    probability: float = Field(default=1.0, ge=0, le=1, description="share of the chunks that it changes")
+
+    @abstractmethod
+    def build(self, audio: AudioSpec) -> Augmentation:
+        """Return (stems, mixture, rng) -> (stems, mixture).
+
+        Stems are [source, channel, time], what is no source last; the mixture is [channel, time]. Inputs stay as they
+        are. All randomness comes from `rng`, a `numpy.random.Generator`.
+        """

@@ -1,0 +1,213 @@
+"""RunConfig: a TOML file plus overrides -> one frozen, validated object. Owns the error text and the JSON schema.
+
+Never builds anything. Components are resolved by name through the registries, so a plugin's settings are validated,
+dumped and described like our own.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomlkit
+from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter, ValidationError, model_validator
+
+from sepkit.component import (
+    AudioSpec,
+    AugmentationConfig,
+    DatasetConfig,
+    LossConfig,
+    MetricConfig,
+    ModelConfig,
+    Section,
+    check_stem_name,
+)
+from sepkit.errors import ConfigError, did_you_mean
+from sepkit.registry import AUGMENTATIONS, DATASETS, LOSSES, METRICS, MODELS
+
+AnyDataset = Annotated[SerializeAsAny[DatasetConfig], BeforeValidator(DATASETS.resolve)]
+AnyModel = Annotated[SerializeAsAny[ModelConfig], BeforeValidator(MODELS.resolve)]
+AnyLoss = Annotated[SerializeAsAny[LossConfig], BeforeValidator(LOSSES.resolve)]
+AnyMetric = Annotated[SerializeAsAny[MetricConfig], BeforeValidator(METRICS.resolve)]
+AnyAugmentation = Annotated[SerializeAsAny[AugmentationConfig], BeforeValidator(AUGMENTATIONS.resolve)]
+
+
+class OptimizerSettings(Section):
+    """`[train.optimizer]`"""
+
+    name: Literal["adam", "adamw"] = "adam"
+    lr: float = Field(default=1e-3, gt=0, description="learning rate")
+    weight_decay: float = Field(default=1e-5, ge=0)
+
+
+class ScheduleSettings(Section):
+    """`[train.schedule]`"""
+
+    name: Literal["constant", "cosine"] = Field(
+        default="constant", description='"cosine" falls from the learning rate to almost zero over all epochs'
+    )
+    warmup_steps: int = Field(default=0, ge=0, description="steps in which the rate rises linearly from zero")
+
+
+class TrainSettings(Section):
+    """`[train]`"""
+
+    epochs: int = Field(default=1000, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    steps_per_epoch: int = Field(default=500, ge=0, description="0: as many as cover the corpus once")
+    chunk_seconds: float = Field(default=4.0, gt=0, description="length of a training example")
+    remix: float = Field(default=0.7, ge=0, le=1, description="share of examples mixed from different songs")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="auto: fp16 with a gradient scaler on CUDA, else bf16 where the CPU computes in it"
+    )
+    patience: int = Field(default=15, ge=1, description="epochs without a better validation loss before the run stops")
+    clip_norm: float = Field(default=5.0, ge=0, description="largest norm of the gradient; 0: not clipped")
+    workers: int = Field(default=2, ge=0, description="processes that load data; 0: the training process itself")
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+
+
+class SeparateSettings(Section):
+    """`[separate]`"""
+
+    chunk_seconds: float = Field(default=12.0, gt=0, description="length of the pieces that the network gets")
+    overlap: float = Field(default=0.25, ge=0, le=0.75, description="share of a chunk that overlaps with the next")
+    residual: str = Field(default="accompaniment", description='name of mixture - targets; "": none is written')
+
+    @model_validator(mode="after")
+    def _residual_is_a_file_name(self) -> "SeparateSettings":
+        if self.residual:
+            check_stem_name(self.residual)
+        return self
+
+
+class RunConfig(Section):
+    """A whole run: what to hear, learn from, learn with, and how to separate afterwards."""
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    audio: AudioSpec = AudioSpec()
+    datasets: tuple[AnyDataset, ...] = Field(default=({"name": "folder"},), min_length=1)  # type: ignore[assignment]
+    model: AnyModel = Field(default={"name": "crnn"})  # type: ignore[assignment]
+    losses: tuple[AnyLoss, ...] = Field(default=({"name": "l1"},), min_length=1)  # type: ignore[assignment]
+    metrics: tuple[AnyMetric, ...] = Field(default=({"name": "sdr"},), min_length=1)  # type: ignore[assignment]
+    augmentations: tuple[AnyAugmentation, ...] = ()
+    train: TrainSettings = TrainSettings()
+    separate: SeparateSettings = SeparateSettings()
+
+    @model_validator(mode="after")
+    def _residual_is_no_source(self) -> "RunConfig":
+        if self.separate.residual in self.audio.sources:
+            raise ValueError(
+                f'[separate] residual = "{self.separate.residual}" is also a source; '
+                'name it otherwise, or write residual = ""'
+            )
+        return self
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a TOML file, apply `KEY=VALUE` overrides, and validate.
+
+    Raises:
+        ConfigError: the file is missing or no TOML, or a value does not fit; every fault is named with its location.
+    """
+    values = read_toml(path)
+    for override in overrides:
+        set_value(values, override)
+    return validate(values, str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file, or raise ConfigError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        beside = sorted(p.name for p in path.parent.glob("*.toml"))
+        hint = did_you_mean(path.name, beside) or (f" In {path.parent}: {', '.join(beside)}." if beside else "")
+        raise ConfigError(f"no config file {path}.{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the config file {path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def validate(values: dict[str, Any], origin: str) -> RunConfig:
+    """Return the RunConfig of plain `values`, or raise one ConfigError that names every fault."""
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {explain(error)}") from None
+
+
+def set_value(values: dict[str, Any], override: str) -> None:
+    """Apply `a.b.0.c=value` to nested tables and lists. The value is TOML; a bare word that is not is a string."""
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise ConfigError(f'--set takes KEY=VALUE, such as train.epochs=10; got "{override}"')
+    here: Any = values
+    for part in path[:-1]:
+        here = _child(here, part, override)
+    if isinstance(here, list):
+        here[_index(here, path[-1], override)] = _parse(text)
+    else:
+        here[path[-1]] = _parse(text)
+
+
+def explain(error: ValidationError) -> str:
+    """Return all faults of a ValidationError in one line: location, value, what is wrong."""
+    return "; ".join(_explain_one(fault) for fault in error.errors(include_url=False))
+
+
+def dump_toml(config: RunConfig) -> str:
+    """Return `config`, every default included, as TOML that `load` reads back to an equal config."""
+    return tomlkit.dumps(config.model_dump(mode="json"))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a config file, each registered component included, for editors."""
+    schema = RunConfig.model_json_schema()
+    for key, registry in (
+        ("datasets", DATASETS), ("model", MODELS), ("losses", LOSSES),
+        ("metrics", METRICS), ("augmentations", AUGMENTATIONS),
+    ):  # fmt: skip
+        options = [TypeAdapter(e.component).json_schema() | {"title": e.name} for e in registry.entries()]
+        field = schema["properties"][key]
+        field.update({"items": {"anyOf": options}} if field.get("type") == "array" else {"anyOf": options})
+        field.pop("$ref", None)
+    return schema
+
+
+def _child(here: Any, part: str, override: str) -> Any:
+    if isinstance(here, list):
+        return here[_index(here, part, override)]
+    child = here.setdefault(part, {})
+    if not isinstance(child, dict | list):
+        raise ConfigError(f'--set {override}: "{part}" is a value, not a table')
+    return child
+
+
+def _index(here: list[Any], part: str, override: str) -> int:
+    if not part.isdigit() or int(part) >= len(here):
+        raise ConfigError(f'--set {override}: "{part}" is not one of the {len(here)} entries (counted from 0)')
+    return int(part)
+
+
+def _parse(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+
+
+def _explain_one(fault: Any) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    text = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "literal_error":
+        text += f".{did_you_mean(str(fault['input']), _quoted(fault['ctx']['expected']))}".rstrip(".")
+    value = fault["input"]
+    shown = f" = {value!r}" if isinstance(value, str | int | float | bool) and where else ""
+    return f"{where}{shown}: {text}" if where else text
+
+
+def _quoted(text: str) -> list[str]:
+    return text.split("'")[1::2]

@@ -1,0 +1,1 @@
+"""Tracks become random, remixed chunks, the food of a training step."""

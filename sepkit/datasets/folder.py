@@ -1,0 +1,130 @@
+"""The plain folder corpus: `ROOT/[train|validation|test/]<song>/{mixture,<stem>...}.<ext>`."""
+
+import re
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from sepkit.audio.formats import EXTENSIONS
+from sepkit.component import DatasetConfig, Track
+from sepkit.errors import CorpusError
+
+MIXTURE = "mixture"
+
+
+class Folder(DatasetConfig):
+    """A folder of songs, each a folder of stems, with or without a mixture.
+
+    Without a mixture file the mixture is the sum of the stems. With one, what is not the target is the mixture minus
+    the target. Songs stand in `train`, `validation` and `test` folders, or all in one; then they are split here.
+    """
+
+    name: Literal["folder"] = "folder"
+    root: Path = Path("data/train")
+    group: str = Field(default="", description="regular expression on a song's name; what it matches stays in one split")
+    validation: tuple[str, ...] = Field(default=(), description="patterns (*, ?) of the songs to validate on")
+    test: tuple[str, ...] = Field(default=(), description="patterns (*, ?) of the songs to keep for testing")
+    validation_share: float = Field(default=0.1, ge=0, lt=1, description="of the groups, where no pattern is given")
+
+    @field_validator("group")
+    @classmethod
+    def _is_regular_expression(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return pattern
+
+    def tracks(self, split: str) -> list[Track]:
+        """Return the tracks of a split.
+
+        Raises:
+            CorpusError: no such folder, no songs in it, or a stem that has two files.
+        """
+        if not self.root.is_dir():
+            raise CorpusError(f"no folder {self.root.resolve()}. {LAYOUT}")
+        fixed = {name: self._songs(self.root / name) for name in ("train", "validation", "test")}
+        if not any(fixed.values()):
+            fixed = {"train": self._songs(self.root), "validation": [], "test": []}
+        if not any(fixed.values()):
+            raise CorpusError(f"no songs in {self.root.resolve()}. {LAYOUT}")
+        if split == "all":
+            return [track for tracks in fixed.values() for track in tracks]
+        return self._split(fixed)[split]
+
+    def _split(self, fixed: dict[str, list[Track]]) -> dict[str, list[Track]]:
+        """Take test and validation songs out of the training songs, where no folder of theirs says which they are."""
+        train, validation, test = fixed["train"], fixed["validation"], fixed["test"]
+        if not test:
+            train, test = _take(train, _groups_of(train, self.test))
+        if not validation:
+            train, validation = _take(train, self._validation_groups(train))
+        return {"train": train, "validation": validation, "test": test}
+
+    def _validation_groups(self, tracks: list[Track]) -> set[str]:
+        """The groups of the songs that match a pattern, or a share of all in the order of a hash of their names.
+
+        The hash makes the choice independent of the order on disk and of songs that are added later.
+        """
+        if self.validation:
+            return _groups_of(tracks, self.validation)
+        groups = sorted({t.group for t in tracks}, key=lambda g: sha256(g.encode()).digest())
+        wanted = round(len(groups) * self.validation_share)
+        return set(groups[: max(wanted, 1) if self.validation_share and len(groups) > 1 else 0])
+
+    def _songs(self, folder: Path) -> list[Track]:
+        if not folder.is_dir():
+            return []
+        songs = (self._song(child) for child in sorted(folder.iterdir()) if child.is_dir())
+        return [song for song in songs if song is not None]
+
+    def _song(self, folder: Path) -> Track | None:
+        files: dict[str, Path] = {}
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+                continue
+            if path.stem in files:
+                raise CorpusError(f"{folder}: {files[path.stem].name} and {path.name} are both {path.stem}; keep one")
+            files[path.stem] = path
+        mixture = files.pop(MIXTURE, None)
+        if not files:
+            return None
+        stems = {stem: (path,) for stem, path in files.items()}
+        return Track(folder.name, stems, mixture, self._group(folder.name), complete=mixture is None)
+
+    def _group(self, song: str) -> str:
+        match = re.search(self.group, song) if self.group else None
+        return match.group() if match else song
+
+
+def song_in(folder: Path) -> Track:
+    """Return the one song whose stems lie in `folder`.
+
+    Raises:
+        CorpusError: no such folder, or no stems in it.
+    """
+    if not folder.is_dir():
+        raise CorpusError(f"no folder {folder.resolve()}. A song is a folder of stems, such as vocals.wav and mixture.wav")
+    track = Folder()._song(folder)
+    if track is None:
+        found = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
+        raise CorpusError(f"no stems in {folder.resolve()}; found {found}. A song has files such as vocals.wav")
+    return track
+
+
+LAYOUT = (
+    "Expected <song>/mixture.wav and <song>/<stem>.wav in it (or all stems and no mixture), "
+    "optionally under train/, validation/ and test/"
+)
+
+
+def _groups_of(tracks: list[Track], patterns: tuple[str, ...]) -> set[str]:
+    return {t.group for t in tracks if any(fnmatchcase(t.name, pattern) for pattern in patterns)}
+
+
+def _take(tracks: list[Track], groups: set[str]) -> tuple[list[Track], list[Track]]:
+    """Return the tracks outside and inside `groups`."""
+    return [t for t in tracks if t.group not in groups], [t for t in tracks if t.group in groups]

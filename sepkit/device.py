@@ -1,0 +1,52 @@
+"""Which device computes, and in which precision."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from sepkit.errors import ConfigError
+
+
+def choose(name: str) -> torch.device:
+    """Return the device called "cpu", "cuda" or "mps"; "auto" takes the first of cuda, mps, cpu that is there.
+
+    Raises:
+        ConfigError: the device is not available here.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, there in available.items() if there))
+    if not available.get(name, False):
+        there = ", ".join(device for device, there in available.items() if there)
+        raise ConfigError(f'device "{name}" is not available here; available: {there}')
+    return torch.device(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """The number format of the network's arithmetic; weights and losses stay in float32."""
+
+    device: str
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, setting: str, device: torch.device) -> "Precision":
+        """Resolve the config's "auto", "fp32", "bf16" or "fp16" for a device.
+
+        Raises:
+            ConfigError: fp16 without CUDA: it needs a gradient scaler, which other devices lack.
+        """
+        if setting == "auto":
+            setting = "fp16" if device.type == "cuda" else "fp32"
+        if setting == "fp16" and device.type != "cuda":
+            raise ConfigError(f'precision "fp16" needs CUDA; on {device.type} use "auto", "bf16" or "fp32"')
+        return cls(device.type, {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[setting])
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which the network runs."""
+        return torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return the gradient scaler: active for fp16, whose small gradients would vanish, else a no-op."""
+        return torch.amp.GradScaler(self.device, enabled=self.dtype == torch.float16)

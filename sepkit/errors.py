@@ -1,0 +1,52 @@
+"""The errors that users meet. A message says what was asked, what exists, and what to do.
+
+Every kind carries the exit code that the command line ends with: 1 for audio, corpora, model files and runs that
+failed, 2 for arguments and configuration.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SepkitError(Exception):
+    """Base of all errors that sepkit raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(SepkitError):
+    """Arguments or configuration that cannot be used."""
+
+    exit_code = 2
+
+
+class PluginError(ConfigError):
+    """A component or the plugin behind it that is unknown, broken or ambiguous."""
+
+
+class AudioError(SepkitError):
+    """An audio file that cannot be read or written."""
+
+
+class CorpusError(SepkitError):
+    """A folder that is not the corpus it should be."""
+
+
+class ModelFileError(SepkitError):
+    """A model file that is missing, corrupt, or written for something else."""
+
+
+class TrainingError(SepkitError):
+    """A run that cannot go on."""
+
+
+def did_you_mean(asked: str, candidates: Iterable[str]) -> str:
+    """Return ``' Did you mean "x"?'`` for the candidate closest to `asked`, or an empty string."""
+    close = get_close_matches(asked, list(candidates), n=1, cutoff=0.6)
+    return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def reason(error: BaseException) -> str:
+    """Return `error` as one line: its kind and its message."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

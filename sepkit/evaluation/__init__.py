@@ -1,0 +1,1 @@
+"""Tracks times metrics become tables and JSON."""

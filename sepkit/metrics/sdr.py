@@ -1,0 +1,53 @@
+"""Signal-to-distortion ratio in one-second frames, as museval (BSSEval v4) defines it.
+
+BSSEval splits estimate - reference into spatial error, interference and artefacts by projections; SDR is the energy of
+the reference over that of their sum, which is estimate - reference itself. So SDR needs no projection.
+
+E. Vincent, R. Gribonval, C. Fevotte, "Performance measurement in blind audio source separation", IEEE TASLP 14(4), 2006.
+F.-R. Stoeter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign", LVA/ICA 2018.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from sepkit.component import AudioSpec, MetricConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sepkit.component import Metric, Samples
+
+
+class SDR(MetricConfig):
+    """Framewise SDR in dB: 10 log10(sum ref^2 / sum (ref - est)^2) over the channels and samples of each frame.
+
+    Undefined (NaN) where the reference or the estimate is silent in the frame. Frames that the track does not fill are
+    left out; a track shorter than one frame is one frame.
+    """
+
+    name: Literal["sdr"] = "sdr"
+    frame_seconds: float = Field(default=1.0, gt=0, description="length of a frame, and its hop")
+
+    def build(self, audio: AudioSpec) -> Metric:
+        """Return (estimates, references, mixture) -> [source, frame] in dB."""
+        import numpy as np
+
+        length = max(1, round(self.frame_seconds * audio.sample_rate))
+
+        def energies(signal: Samples) -> np.ndarray[Any, np.dtype[np.float64]]:
+            """[source, channel, time] -> [source, frame]"""
+            frames = max(1, signal.shape[-1] // length)
+            used = signal[..., : frames * length].astype(np.float64)
+            return np.square(used).sum(1).reshape(len(signal), frames, -1).sum(-1)
+
+        def sdr(estimates: Samples, references: Samples, mixture: Samples) -> np.ndarray[Any, np.dtype[np.float64]]:
+            references = references[: len(estimates)]
+            reference, error = energies(references), energies(estimates - references)
+            audible = (reference > 0) & (energies(estimates) > 0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.where(audible, 10 * np.log10(reference / error), np.nan)
+
+        return sdr

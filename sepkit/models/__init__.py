@@ -1,0 +1,1 @@
+"""Networks and their settings. They never read files."""

@@ -1,0 +1,138 @@
+"""Discovers, loads, isolates and names plugins. Knows nothing of configs.
+
+The built-in plugin is registered like any other, but first and alone: entry points are imported only when somebody
+asks for a name that is not built in, or for a listing.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points, version
+from types import ModuleType
+
+import pluggy
+
+from sepkit import hookspecs
+from sepkit.errors import PluginError, reason
+
+GROUP = "sepkit"
+DISABLE = "SEPKIT_DISABLE_PLUGINS"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A plugin that was found: who ships it, and why it could not be used, if it could not."""
+
+    distribution: str
+    version: str
+    entry: str
+    error: str = ""
+
+    @property
+    def id(self) -> str:
+        """The name it is registered under: two distributions may use one entry name."""
+        return f"{self.distribution}:{self.entry}"
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """A component class and the plugin that provides it."""
+
+    component: type
+    plugin: Plugin
+
+
+BUILTIN = Plugin("sepkit", version("sepkit"), "builtin")
+
+
+@cache
+def builtin() -> tuple[pluggy.PluginManager, tuple[Plugin, ...]]:
+    """Return the manager that holds what sepkit itself ships."""
+    manager = _manager()
+    _register(manager, BUILTIN, import_module("sepkit.builtin"))
+    return manager, (BUILTIN,)
+
+
+@cache
+def external() -> tuple[pluggy.PluginManager, tuple[Plugin, ...]]:
+    """Import every entry point of the group, each on its own; one that fails costs one line of warning."""
+    manager = _manager()
+    found = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: (_distribution(e), e.name)):
+        plugin = _load(manager, entry)
+        found.append(plugin)
+        if plugin.error and plugin.error != _DISABLED:
+            log.warning(
+                "plugin %s %s (entry point %s) is left out: %s",
+                plugin.distribution, plugin.version, plugin.entry, plugin.error,
+            )  # fmt: skip
+    return manager, tuple(found)
+
+
+_DISABLED = f"disabled by {DISABLE}"
+
+
+def provided(manager: pluggy.PluginManager, found: tuple[Plugin, ...], hook: str) -> list[Provided]:
+    """Call one hook of the plugins in `found` and return what they offer, with its origin."""
+    by_id = {plugin.id: plugin for plugin in found}
+    impls = [impl for impl in getattr(manager.hook, hook).get_hookimpls() if impl.plugin_name in by_id]
+    return [Provided(component, by_id[impl.plugin_name]) for impl in impls for component in impl.function()]
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager("sepkit")
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> Plugin:
+    name = _distribution(entry)
+    plugin = Plugin(name, entry.dist.version if entry.dist else "", entry.name)
+    if {name, entry.name, plugin.id} & set(os.environ.get(DISABLE, "").split(",")):
+        return Plugin(name, plugin.version, entry.name, _DISABLED)
+    try:
+        _register(manager, plugin, entry.load())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stranger's module may raise anything, SystemExit included
+        return Plugin(name, plugin.version, entry.name, reason(error))
+    return plugin
+
+
+def _register(manager: pluggy.PluginManager, plugin: Plugin, module: ModuleType) -> None:
+    """Register and validate at once: pluggy alone lets a misspelt hook pass, and keeps what it rejected."""
+    try:
+        if manager.register(module, name=plugin.id) is None:
+            raise PluginError("pluggy blocks it")
+        manager.check_pending()
+        _check_components(manager, plugin)
+    except BaseException:
+        if manager.has_plugin(plugin.id):
+            manager.unregister(name=plugin.id)
+        raise
+
+
+def _check_components(manager: pluggy.PluginManager, plugin: Plugin) -> None:
+    for hook, base in HOOKS.items():
+        for offer in provided(manager, (plugin,), hook):
+            if not (isinstance(offer.component, type) and issubclass(offer.component, base)):
+                raise PluginError(f"{hook}() must return subclasses of {base.__name__}, not {offer.component!r}")
+            if not isinstance(offer.component.model_fields["name"].default, str):
+                raise PluginError(f'{offer.component.__name__} needs a field: name: Literal["..."] = "..."')
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "unknown"
+
+
+HOOKS = {
+    "sepkit_datasets": hookspecs.DatasetConfig,
+    "sepkit_models": hookspecs.ModelConfig,
+    "sepkit_losses": hookspecs.LossConfig,
+    "sepkit_metrics": hookspecs.MetricConfig,
+    "sepkit_augmentations": hookspecs.AugmentationConfig,
+}

@@ -1,0 +1,106 @@
+"""Five registries: the name of a component -> its class and the plugin that provides it. Never builds anything.
+
+Built-ins are looked up first; third-party packages are imported only for names that are not built in. A plugin never
+shadows a built-in, and two plugins that offer one name are an error as soon as that name is asked for.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sepkit import plugins
+from sepkit.component import (
+    AugmentationConfig,
+    Component,
+    DatasetConfig,
+    LossConfig,
+    MetricConfig,
+    ModelConfig,
+)
+from sepkit.errors import PluginError, did_you_mean
+from sepkit.plugins import DISABLE, Plugin
+
+C = TypeVar("C", bound=Component)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[C]):
+    """A registered component."""
+
+    name: str
+    component: type[C]
+    plugin: Plugin
+
+
+class Registry(Generic[C]):
+    """The components of one kind."""
+
+    def __init__(self, base: type[C], hook: str) -> None:
+        self.base = base
+        self.kind = base.kind
+        self._hook = hook
+
+    def get(self, name: str) -> Entry[C]:
+        """Return the component called `name`.
+
+        Raises:
+            PluginError: nobody offers it, or two plugins do.
+        """
+        matches = [e for e in self._builtin() if e.name == name] or [e for e in self._external() if e.name == name]
+        if not matches:
+            raise PluginError(self._unknown(name))
+        if len(matches) > 1:
+            owners = " and ".join(f"{e.plugin.distribution} {e.plugin.version}" for e in matches)
+            raise PluginError(
+                f'{self.kind} "{name}" is offered by {owners}. '
+                f"Block one: {DISABLE}={matches[-1].plugin.distribution}"
+            )
+        return matches[0]
+
+    def entries(self) -> list[Entry[C]]:
+        """Return all that can be asked for or is in conflict, built-ins first."""
+        return self._builtin() + self._external()
+
+    def shadowed(self) -> list[Entry[C]]:
+        """Return what plugins offer under the name of a built-in. It is never used."""
+        names = {e.name for e in self._builtin()}
+        return [e for e in self._external() if e.name in names]
+
+    def resolve(self, value: Any) -> Any:
+        """Turn the table `{name = "...", ...}` of a config into a validated component; let components pass."""
+        if isinstance(value, self.base):
+            return value
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+            names = ", ".join(sorted({e.name for e in self._builtin()}))
+            raise ValueError(f'a {self.kind} is a table with a name, such as one of: {names}; got {value!r}')
+        try:
+            component = self.get(value["name"]).component
+        except PluginError as error:  # a ValueError, so that pydantic adds the location
+            raise ValueError(str(error)) from error
+        return component.model_validate(value)
+
+    def _builtin(self) -> list[Entry[C]]:
+        return self._entries(*plugins.builtin())
+
+    def _external(self) -> list[Entry[C]]:
+        return self._entries(*plugins.external())
+
+    def _entries(self, manager: Any, found: tuple[Plugin, ...]) -> list[Entry[C]]:
+        offers = plugins.provided(manager, found, self._hook)
+        return [Entry(o.component.registered_name(), o.component, o.plugin) for o in offers]
+
+    def _unknown(self, name: str) -> str:
+        names = sorted({e.name for e in self.entries()})
+        broken = [p.distribution for p in plugins.external()[1] if p.error]
+        hint = f" Not loaded: {', '.join(broken)} (see: sepkit plugins list)." if broken else ""
+        return (
+            f'unknown {self.kind} "{name}".{did_you_mean(name, names)} Known: {", ".join(names)}.{hint} '
+            "Others come with plugin packages (pip install ...)"
+        )
+
+
+DATASETS = Registry(DatasetConfig, "sepkit_datasets")
+MODELS = Registry(ModelConfig, "sepkit_models")
+LOSSES = Registry(LossConfig, "sepkit_losses")
+METRICS = Registry(MetricConfig, "sepkit_metrics")
+AUGMENTATIONS = Registry(AugmentationConfig, "sepkit_augmentations")
+REGISTRIES: tuple[Registry[Any], ...] = (DATASETS, MODELS, LOSSES, METRICS, AUGMENTATIONS)

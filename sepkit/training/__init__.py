@@ -1,0 +1,1 @@
+"""The loop, early stopping, state and history of a run."""

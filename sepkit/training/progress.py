@@ -1,0 +1,61 @@
+"""What a person sees while a run goes on: one bar an epoch in a terminal, one line an epoch anywhere else."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class TrainingProgress:
+    """Shows epochs on stderr."""
+
+    def __init__(self, epochs: int, batch_size: int) -> None:
+        self._epochs = epochs
+        self._batch_size = batch_size
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.5f}  {task.fields[speed]:.1f} chunks/s"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", epoch=0, epochs=epochs, loss=0.0, speed=0.0)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def epoch(self, epoch: int, steps: int) -> None:
+        """Start the bar of an epoch."""
+        self._bar.reset(self._task, total=steps, epoch=epoch, loss=0.0, speed=0.0)
+
+    def step(self, loss: float) -> None:
+        """Count a step with its mean loss so far."""
+        task = self._bar.tasks[0]
+        speed = (task.completed + 1) * self._batch_size / max(task.elapsed or 0.0, 1e-6)
+        self._bar.update(self._task, advance=1, loss=loss, speed=speed)
+
+    def epoch_done(self, row: dict[str, Any], waited: int, patience: int) -> None:
+        """Print the row of an epoch."""
+        mark = "best" if waited == 0 else f"no better for {waited} of {patience}"
+        self.say(
+            f"epoch {row['epoch']:>4}/{self._epochs}  train {row['train_loss']:.5f}  "
+            f"validation {_number(row['validation_loss'])}  {row['chunks_per_second']:6.1f} chunks/s  "
+            f"{row['seconds']:6.1f} s  {mark}"
+        )
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.5f}"

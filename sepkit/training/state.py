@@ -1,0 +1,76 @@
+"""All that resuming a run needs, as tensors and plain JSON values: no pickle.
+
+State dicts are trees of dicts, lists, tensors and scalars. Their tensors are stored as tensors under the path to them,
+and the JSON tree holds a reference in their place.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sepkit.checkpoints import tensor_file
+from sepkit.errors import ModelFileError
+
+_REFERENCE = "tensor:"
+
+
+def save(path: Path, tree: dict[str, Any], manifest: dict[str, Any]) -> None:
+    """Write a tree of state dicts. The entry `model` must be a network's state dict."""
+    tensors: dict[str, Tensor] = {}
+    state = _pack(tree, "", tensors)
+    tensor_file.write(path, tensors, {**manifest, "state": state})
+
+
+def load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the manifest and the tree.
+
+    Raises:
+        ModelFileError: the file is missing or corrupt, or holds no state.
+    """
+    manifest, tensors = tensor_file.read(path)
+    if "state" not in manifest:
+        raise ModelFileError(f"{path}: holds weights only, no state to continue from")
+    return manifest, _unpack(manifest.pop("state"), tensors)
+
+
+def holds_state(path: Path) -> bool:
+    """Return whether `path` is the state of a run rather than weights alone."""
+    return "state" in tensor_file.read(path)[0]
+
+
+def random_states() -> dict[str, Any]:
+    """Return the states of torch's generators. The data's randomness has none: it follows from seed and step."""
+    states: dict[str, Any] = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Undo `random_states`. GPUs that the run had and this machine has not are passed over."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.device_count() == len(states["cuda"]):
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def _pack(tree: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(tree, Tensor):
+        tensors[path] = tree.clone()  # state dicts may share memory, which safetensors refuses
+        return _REFERENCE + path
+    if isinstance(tree, dict):  # as pairs: JSON has no integer keys, and optimisers number their parameters
+        return {"pairs": [[key, _pack(value, f"{path}.{key}".lstrip("."), tensors)] for key, value in tree.items()]}
+    if isinstance(tree, list | tuple):
+        return [_pack(value, f"{path}.{i}".lstrip("."), tensors) for i, value in enumerate(tree)]
+    return tree
+
+
+def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(tree, str) and tree.startswith(_REFERENCE):
+        return tensors[tree.removeprefix(_REFERENCE)]
+    if isinstance(tree, dict):
+        return {key: _unpack(value, tensors) for key, value in tree["pairs"]}
+    if isinstance(tree, list):
+        return [_unpack(value, tensors) for value in tree]
+    return tree
