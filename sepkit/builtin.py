@@ -1,19 +1,22 @@
 """The plugin that sepkit itself ships, registered like any other. Imports config classes only."""
 
+from sepkit.augmentations.gain import Gain
 from sepkit.component import AugmentationConfig, DatasetConfig, LossConfig, MetricConfig, ModelConfig
 from sepkit.datasets.folder import Folder
+from sepkit.datasets.synthetic import Synthetic
 from sepkit.hookspecs import hookimpl
 from sepkit.losses.l1 import L1
 from sepkit.losses.l1_magnitude import L1Magnitude
 from sepkit.losses.mse import MSE
 from sepkit.metrics.sdr import SDR
+from sepkit.metrics.si_sdr import SISDR
 from sepkit.models.crnn import CRNN
 
 
 @hookimpl
 def sepkit_datasets() -> list[type[DatasetConfig]]:
-    """Plain folders."""
-    return [Folder]
+    """Corpora on disk."""
+    return [Folder, Synthetic]
 
 
 @hookimpl
@@ -24,17 +27,17 @@ def sepkit_models() -> list[type[ModelConfig]]:
 
 @hookimpl
 def sepkit_losses() -> list[type[LossConfig]]:
-    """Losses on the waveform and on magnitudes."""
-    return [L1, L1Magnitude, MSE]
+    """Losses on waveforms and on magnitudes."""
+    return [L1, MSE, L1Magnitude]
 
 
 @hookimpl
 def sepkit_metrics() -> list[type[MetricConfig]]:
-    """Framewise SDR and SI-SDR."""
-    return [SDR]
+    """Scores of separated tracks."""
+    return [SDR, SISDR]
 
 
 @hookimpl
 def sepkit_augmentations() -> list[type[AugmentationConfig]]:
-    """Gain."""
-    return []
+    """Random changes of training chunks."""
+    return [Gain]

@@ -6,6 +6,7 @@ dumped and described like our own.
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -104,16 +105,39 @@ class RunConfig(Section):
         return self
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a TOML file, apply `KEY=VALUE` overrides, and validate.
+@dataclass(frozen=True, slots=True)
+class Shortcuts:
+    """What the command line has short options for; None leaves the config as it is."""
+
+    data_dir: Path | None = None
+    target: str | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+
+    def apply(self, values: dict[str, Any]) -> None:
+        """Write the options into the tables of a config."""
+        train = values.setdefault("train", {})
+        for key, value in (("batch_size", self.batch_size), ("epochs", self.epochs)):
+            if value is not None:
+                train[key] = value
+        if self.target is not None:
+            values.setdefault("audio", {})["sources"] = [self.target]
+        if self.data_dir is not None:
+            values["datasets"] = [_folder_settings(values) | {"name": "folder", "root": str(self.data_dir)}]
+
+
+def load(path: Path | None, overrides: Sequence[str] = (), shortcuts: Shortcuts | None = None) -> RunConfig:
+    """Read a TOML file (None: the defaults), apply `KEY=VALUE` overrides and shortcuts, and validate.
 
     Raises:
         ConfigError: the file is missing or no TOML, or a value does not fit; every fault is named with its location.
     """
-    values = read_toml(path)
+    values = read_toml(path) if path else {}
     for override in overrides:
         set_value(values, override)
-    return validate(values, str(path))
+    if shortcuts:
+        shortcuts.apply(values)
+    return validate(values, str(path or "defaults"))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -175,6 +199,12 @@ def json_schema() -> dict[str, Any]:
         field.update({"items": {"anyOf": options}} if field.get("type") == "array" else {"anyOf": options})
         field.pop("$ref", None)
     return schema
+
+
+def _folder_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the config's own plain folder, such as its groups, which outlive a change of its root."""
+    datasets = values.get("datasets", [])
+    return datasets[0] if len(datasets) == 1 and datasets[0].get("name") == "folder" else {}
 
 
 def _child(here: Any, part: str, override: str) -> Any:

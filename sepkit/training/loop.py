@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sepkit.checkpoints import model_file
+from sepkit.checkpoints.model_file import ModelFile
 from sepkit.config import RunConfig
 from sepkit.data.loader import Data
 from sepkit.device import Precision
@@ -39,7 +40,7 @@ def train(
     device: torch.device,
     *,
     state: Path | None = None,
-    weights: Path | None = None,
+    weights: ModelFile | None = None,
 ) -> Outcome:
     """Train until the last epoch, or until `patience` epochs bring nothing better.
 
@@ -48,7 +49,7 @@ def train(
         run: Where its files go; started before (`RunDirectory.start`), or holding the run that goes on.
         device: Where to compute.
         state: The state file to continue from, or None to start afresh.
-        weights: The model file whose weights a fresh run starts from, or None for random ones.
+        weights: The model whose weights a fresh run starts from, or None for random ones.
 
     Raises:
         CorpusError: the corpus cannot be used.
@@ -66,7 +67,7 @@ def train(
     stopping = EarlyStopping(config.train.patience)
     first_epoch = 1
     if weights:
-        network.load_state_dict(model_file.load(weights).weights, strict=True)
+        network.load_state_dict(weights.weights, strict=True)
     if state:
         tree = states.load(state)[1]
         network.load_state_dict(tree["model"], strict=True)

@@ -1,0 +1,37 @@
+"""The command `sepkit`: all verbs in one group."""
+
+import sys
+
+import click
+
+from sepkit.cli.config import config
+from sepkit.cli.demo import demo
+from sepkit.cli.doctor import doctor
+from sepkit.cli.evaluate import evaluate
+from sepkit.cli.models import models
+from sepkit.cli.plugins import plugins
+from sepkit.cli.separate import separate
+from sepkit.cli.train import train
+from sepkit.cli.verb import run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sepkit")
+def sepkit() -> None:
+    """Music source separation: train your own separator, and use it.
+
+    \b
+    First steps:
+      sepkit demo                          the whole way in minutes, nothing downloaded
+      sepkit train configs/vocals.toml     learn from data/train/<song>/{mixture,vocals}.wav
+      sepkit separate song.mp3             write separated/song/{vocals,accompaniment}.wav
+    """
+
+
+for verb in (train, separate, evaluate, config, plugins, models, demo, doctor):
+    sepkit.add_command(verb)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sepkit, args))

@@ -1,0 +1,25 @@
+"""Options that several verbs take."""
+
+from pathlib import Path
+
+import click
+
+FILE = click.Path(path_type=Path)
+
+device = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True,
+    help="Where to compute.",
+)  # fmt: skip
+overrides = click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True,
+    help="Replace a value of the config, such as train.optimizer.lr=3e-4.",
+)  # fmt: skip
+data_dir = click.option(
+    "--data-dir", type=FILE, metavar="DIR", help="Use this plain folder of songs instead of the config's datasets."
+)
+
+
+model = click.option(
+    "-m", "--model", metavar="FILE", default="",
+    help="Model file. Default: $SEPKIT_MODEL, then checkpoints/best_model.safetensors.",
+)  # fmt: skip

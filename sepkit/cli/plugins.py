@@ -1,0 +1,42 @@
+"""`sepkit plugins list`"""
+
+import click
+
+from sepkit.cli.verb import Report, Verb
+
+
+@click.group()
+def plugins() -> None:
+    """Look at the packages that provide components."""
+
+
+@plugins.command("list", cls=Verb)
+def list_plugins() -> Report:
+    """Show every plugin: its distribution, version, what it provides, and what failed and why."""
+    from rich.table import Table
+
+    from sepkit.plugins import builtin, external
+    from sepkit.registry import REGISTRIES
+
+    found = [*builtin()[1], *external()[1]]
+    shadowed = {(r.kind, e.name, e.plugin.id) for r in REGISTRIES for e in r.shadowed()}
+    rows = []
+    for plugin in found:
+        provided = [(r.kind, e.name) for r in REGISTRIES for e in r.entries() if e.plugin.id == plugin.id]
+        rows.append(
+            {
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "entry": plugin.entry,
+                "provides": {kind: [n for k, n in provided if k == kind] for kind in dict.fromkeys(k for k, _ in provided)},
+                "ignored": [f"{kind} {name}: built in" for kind, name in provided if (kind, name, plugin.id) in shadowed],
+                "error": plugin.error or None,
+            }
+        )
+    table = Table("distribution", "version", "entry point", "provides")
+    for row, plugin in zip(rows, found, strict=True):
+        lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
+        lines += [f"ignored, {text}" for text in row["ignored"]]
+        lines += [f"not loaded: {plugin.error}"] if plugin.error else []
+        table.add_row(plugin.distribution, plugin.version, plugin.entry, "\n".join(lines) or "nothing")
+    return Report({"plugins": rows}, [table])

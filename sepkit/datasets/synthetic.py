@@ -1,0 +1,61 @@
+"""A corpus of our own making: songs rendered in seconds, for the demo, tests, and first steps without any data."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from sepkit.component import DatasetConfig, Track
+from sepkit.datasets.folder import Folder
+from sepkit.errors import CorpusError
+
+_SPLITS = ("train", "validation", "test")
+
+
+class Synthetic(DatasetConfig):
+    """Songs with drums, bass, chords ("other") and a formant-synthesised voice, 44.1 kHz stereo.
+
+    They are written below `root` as a plain folder corpus when first asked for, and are the same for the same seed.
+    """
+
+    name: Literal["synthetic"] = "synthetic"
+    root: Path = Path("data/synthetic")
+    train: int = Field(default=10, ge=1, le=1000, description="songs to train on")
+    validation: int = Field(default=2, ge=1, le=1000, description="songs to validate on")
+    test: int = Field(default=2, ge=1, le=1000, description="songs to test on")
+    seconds: float = Field(default=24.0, ge=1, le=600, description="length of a song")
+    seed: int = Field(default=0, ge=0)
+
+    def tracks(self, split: str) -> list[Track]:
+        """Return the tracks of a split, or of "all"; songs that are not there yet are rendered.
+
+        Raises:
+            CorpusError: `root` holds songs that were rendered with other settings, or cannot be written.
+        """
+        self._render()
+        return [track for part in _SPLITS if split in (part, "all") for track in self._tracks(part)]
+
+    def _tracks(self, part: str) -> list[Track]:
+        return Folder(root=self.root / part).tracks("all")
+
+    def _render(self) -> None:
+        from sepkit.datasets.synthesis import RECIPE, write_song
+
+        recipe = f"{RECIPE}: {self.train} + {self.validation} + {self.test} songs of {self.seconds:g} s, seed {self.seed}\n"
+        stamp = self.root / "recipe.txt"
+        try:
+            if stamp.exists() and stamp.read_text(encoding="utf-8") == recipe:
+                return
+            if self.root.exists() and any(self.root.iterdir()):
+                raise CorpusError(
+                    f"{self.root.resolve()} holds something else than these synthetic songs. "
+                    "Remove it, or set another datasets root"
+                )
+            number = 0
+            for part, count in zip(_SPLITS, (self.train, self.validation, self.test), strict=True):
+                for _ in range(count):
+                    write_song(self.root / part / f"song-{number:03d}", (self.seed, number), self.seconds)
+                    number += 1
+            stamp.write_text(recipe, encoding="utf-8")
+        except OSError as error:
+            raise CorpusError(f"{self.root}: cannot be written ({error})") from None

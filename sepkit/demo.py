@@ -1,0 +1,58 @@
+"""The whole way on songs of our own making: render, train, separate a held-out song, evaluate."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sepkit import config as configs
+from sepkit.checkpoints import model_file
+from sepkit.config import RunConfig
+from sepkit.evaluation.evaluate import Evaluation, evaluate
+from sepkit.separation.separator import Separator
+from sepkit.training.start import Start, begin
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """Where the results of the demo are."""
+
+    model: Path
+    mixture: Path
+    stems: dict[str, Path]
+    evaluation: Evaluation
+
+
+def run_demo(folder: Path, device: torch.device, epochs: int | None, say: Callable[[str], None]) -> DemoResult:
+    """Train `tiny-cpu` on the synthetic corpus in `folder`, and separate and score a song that it never heard.
+
+    Running it again replaces the model and the stems, and keeps the songs.
+    """
+    config = demo_config(folder, epochs)
+    say(f"Rendering songs in {folder / 'songs'}")
+    dataset = config.datasets[0]
+    track = dataset.tracks("test")[0]
+    say(f"Training a model for {', '.join(config.audio.sources)}")
+    outcome = begin(config, folder / "checkpoints", device, Start(overwrite=True))
+    separator = Separator(model_file.load(outcome.best_model), device)
+    mixture = track.mixture
+    assert mixture is not None
+    say(f"Separating {mixture}")
+    written = separator.separate_file(mixture, folder / "separated", overwrite=True, track=track.name)
+    say("Scoring it, beside the mixture as the baseline")
+    return DemoResult(outcome.best_model, mixture, written.files, evaluate(separator, [track], config.metrics))
+
+
+def demo_config(folder: Path, epochs: int | None = None) -> RunConfig:
+    """Return the config of the demo."""
+    values = configs.read_toml(_tiny_cpu())
+    values["datasets"] = [{"name": "synthetic", "root": str(folder / "songs")}]
+    if epochs:
+        values["train"]["epochs"] = epochs
+    return configs.validate(values, "the demo")
+
+
+def _tiny_cpu() -> Path:
+    """An installed package carries the file inside; a source tree has it among its configs."""
+    packaged = Path(__file__).with_name("tiny-cpu.toml")
+    return packaged if packaged.exists() else Path(__file__).parent.parent / "configs" / "tiny-cpu.toml"

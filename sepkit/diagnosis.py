@@ -1,0 +1,96 @@
+"""What works on this machine, what is missing, and how to get it."""
+
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from typing import Literal
+
+from sepkit.errors import reason
+from sepkit.plugins import builtin, external
+
+# Packages that everything needs, and that must import.
+_REQUIRED = ("torch", "torchaudio", "soundfile", "safetensors", "pydantic", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. "missing" is optional, "broken" is not."""
+
+    name: str
+    state: Literal["ok", "missing", "broken"]
+    detail: str
+
+
+def diagnose() -> list[Check]:
+    """Return all checks. Never raises: what fails becomes a check."""
+    return [
+        Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        Check("sepkit", "ok", version("sepkit")),
+        *(_guarded(name, lambda name=name: _package(name)) for name in _REQUIRED),
+        _guarded("devices", _devices),
+        _guarded("formats", _formats),
+        _ffmpeg(),
+        _guarded("museval", _museval),
+        *_plugins(),
+    ]
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001  a broken package may raise anything, and that is the finding
+        return Check(name, "broken", f"{reason(error)}. Reinstall: pip install --force-reinstall sepkit torch torchaudio")
+
+
+def _package(name: str) -> Check:
+    import_module(name)
+    return Check(name, "ok", version(name))
+
+
+def _devices() -> Check:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    found = ["mps"] if torch.backends.mps.is_available() else []
+    text = f"cpu ({torch.get_num_threads()} threads)"
+    return Check("devices", "ok", ", ".join([*(f"cuda: {g}" for g in gpus), *found, text]))
+
+
+def _formats() -> Check:
+    import soundfile
+
+    known = soundfile.available_formats()
+    absent = [name for name in ("WAV", "FLAC", "OGG", "MP3", "AIFF") if name not in known]
+    detail = f"libsndfile {soundfile.__libsndfile_version__}"
+    if absent:
+        return Check("formats", "missing", f"{detail} cannot read {', '.join(absent)}: pip install -U soundfile")
+    return Check("formats", "ok", f"{detail}: wav, flac, mp3, ogg, aiff")
+
+
+def _ffmpeg() -> Check:
+    path = shutil.which("ffmpeg")
+    if path:
+        return Check("ffmpeg", "ok", path)
+    return Check(
+        "ffmpeg", "missing",
+        "needed for .stem.mp4, .m4a and museval only: apt-get install ffmpeg, brew install ffmpeg, or winget install ffmpeg",
+    )  # fmt: skip
+
+
+def _museval() -> Check:
+    if not shutil.which("ffmpeg"):
+        return Check("museval", "missing", "imports only where ffmpeg is installed; sdr and si_sdr do without it")
+    return Check("museval", "ok", version("museval"))
+
+
+def _plugins() -> list[Check]:
+    checks = []
+    for plugin in (*builtin()[1], *external()[1]):
+        state: Literal["ok", "broken"] = "broken" if plugin.error else "ok"
+        checks.append(Check(f"plugin {plugin.id}", state, plugin.error or plugin.version))
+    return checks
+
+

@@ -1,0 +1,126 @@
+"""Tracks times metrics -> scores, beside those of the mixture itself as the baseline.
+
+A song's score is the median over its frames, and the score of a run the median over its songs, as in SiSEC 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from sepkit.component import AudioSpec, MetricConfig, Track
+from sepkit.errors import ConfigError, SepkitError, did_you_mean
+from sepkit.evaluation.song import Song, load
+from sepkit.separation.separator import Separator
+
+if TYPE_CHECKING:
+    from sepkit.component import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number: a metric of one stem of one song, by the model and by the mixture taken as the estimate.
+
+    None where it is undefined, as where the reference is silent throughout.
+    """
+
+    track: str
+    stem: str
+    metric: str
+    unit: str
+    score: float | None
+    mixture: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All scores, and why the failed tracks failed."""
+
+    scores: list[Score]
+    failed: dict[str, str]
+
+    def median(self, stem: str, metric: str) -> tuple[float | None, float | None]:
+        """Return the medians over songs of the model and of the mixture, None where no song has a score."""
+        rows = [s for s in self.scores if (s.stem, s.metric) == (stem, metric)]
+        return _median([r.score for r in rows]), _median([r.mixture for r in rows])
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """The pairs of stem and metric, in order."""
+        return list(dict.fromkeys((s.stem, s.metric) for s in self.scores))
+
+
+def evaluate(
+    separator: Separator,
+    tracks: Sequence[Track],
+    metrics: Sequence[MetricConfig],
+    targets: tuple[str, ...] = (),
+    done: Callable[[str], None] = lambda _: None,
+) -> Evaluation:
+    """Separate and score each track.
+
+    Args:
+        separator: The model.
+        tracks: Songs with known stems. One that cannot be read is reported, and the others are scored.
+        metrics: What to measure.
+        targets: The stems to score; by default all that the model makes.
+        done: Called with the name of each finished track.
+
+    Raises:
+        ConfigError: a target that the model does not make.
+    """
+    for target in targets:
+        if target not in separator.stems:
+            known = ", ".join(separator.stems)
+            raise ConfigError(
+                f'the model makes no stem "{target}".{did_you_mean(target, separator.stems)} It makes: {known}'
+            )
+    scores: list[Score] = []
+    failed: dict[str, str] = {}
+    for track in tracks:
+        try:
+            scores += _score(separator, load(track), metrics, targets or separator.stems)
+        except SepkitError as error:
+            failed[track.name] = str(error)
+        done(track.name)
+    return Evaluation(scores, failed)
+
+
+def _score(separator: Separator, song: Song, metrics: Sequence[MetricConfig], wanted: tuple[str, ...]) -> list[Score]:
+    references = {stem: song.stems[stem] for stem in separator.sources if stem in song.stems}
+    rest = song.residual(separator.sources)
+    if separator.residual and rest is not None:
+        references[separator.residual] = rest
+    names = [stem for stem in wanted if stem in references]
+    if not names:
+        raise ConfigError(f"{song.name}: has no reference for {', '.join(wanted)}; it has: {', '.join(song.stems)}")
+    separated = separator(torch.from_numpy(song.mixture), song.sample_rate)
+    estimates = np.stack([separated[name].numpy() for name in names])
+    known = np.stack([references[name] for name in (*names, *(n for n in references if n not in names))])
+    baseline = np.repeat(song.mixture[None], len(names), axis=0)
+    audio = AudioSpec(song.sample_rate, len(song.mixture), tuple(names))
+    scores = []
+    for metric in metrics:
+        measure = metric.build(audio)
+        model, floor = (_per_source(measure(e, known, song.mixture)) for e in (estimates, baseline))
+        scores += [
+            Score(song.name, name, metric.name, metric.unit, model[i], floor[i]) for i, name in enumerate(names)
+        ]
+    return scores
+
+
+def _per_source(values: np.ndarray) -> list[float | None]:  # type: ignore[type-arg]
+    """[source] or [source, frame] -> the median over the frames that have a value."""
+    frames = np.asarray(values, np.float64).reshape(len(values), -1)
+    return [_median([float(v) for v in row if not np.isnan(v)]) for row in frames]
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
+
+
