@@ -47,9 +47,7 @@ def reject_unknown_keys(data: Any, known: dict[str, Any]) -> None:
     unknown = [key for key in data if key not in known] if isinstance(data, dict) else []
     if unknown:
         hints = "".join(f'unknown key "{key}".{did_you_mean(key, known)} ' for key in unknown)
-        raise PydanticCustomError(
-            "unknown_key", "{text}", {"text": f"{hints}Known keys: {', '.join(known)}"}
-        )
+        raise PydanticCustomError("unknown_key", "{text}", {"text": f"{hints}Known keys: {', '.join(known)}"})
 
 
 @pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -98,6 +96,7 @@ class Track:
         group: What must never be split between training and validation (the song itself, or its singer, say).
         complete: The stems are all that sounds: what is not the target is the sum of the other stems. Otherwise it is
             the mixture minus the target.
+
     """
 
     name: str
@@ -131,6 +130,7 @@ class DatasetConfig(Component):
 
         Raises:
             CorpusError: the folder is not this corpus; the message holds the path that was tried.
+
         """
 
 

@@ -82,15 +82,20 @@ class SeparateSettings(Section):
         return self
 
 
+def _only(name: str) -> Any:
+    """One component with its defaults, as a config names it; resolved like what a user writes."""
+    return ({"name": name},)
+
+
 class RunConfig(Section):
     """A whole run: what to hear, learn from, learn with, and how to separate afterwards."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     audio: AudioSpec = AudioSpec()
-    datasets: tuple[AnyDataset, ...] = Field(default=({"name": "folder"},), min_length=1)  # type: ignore[assignment]
-    model: AnyModel = Field(default={"name": "crnn"})  # type: ignore[assignment]
-    losses: tuple[AnyLoss, ...] = Field(default=({"name": "l1"},), min_length=1)  # type: ignore[assignment]
-    metrics: tuple[AnyMetric, ...] = Field(default=({"name": "sdr"},), min_length=1)  # type: ignore[assignment]
+    datasets: tuple[AnyDataset, ...] = Field(default_factory=lambda: _only("folder"), min_length=1)
+    model: AnyModel = Field(default_factory=lambda: _only("crnn")[0])
+    losses: tuple[AnyLoss, ...] = Field(default_factory=lambda: _only("l1"), min_length=1)
+    metrics: tuple[AnyMetric, ...] = Field(default_factory=lambda: _only("sdr"), min_length=1)
     augmentations: tuple[AnyAugmentation, ...] = ()
     train: TrainSettings = TrainSettings()
     separate: SeparateSettings = SeparateSettings()
@@ -131,6 +136,7 @@ def load(path: Path | None, overrides: Sequence[str] = (), shortcuts: Shortcuts 
 
     Raises:
         ConfigError: the file is missing or no TOML, or a value does not fit; every fault is named with its location.
+
     """
     values = read_toml(path) if path else {}
     for override in overrides:

@@ -10,8 +10,9 @@ from sepkit import config as configs
 from sepkit.checkpoints import model_file
 from sepkit.config import RunConfig
 from sepkit.evaluation.evaluate import Evaluation, evaluate
-from sepkit.separation.separator import Separator
+from sepkit.separation import Separator
 from sepkit.training.start import Start, begin
+
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:

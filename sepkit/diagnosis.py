@@ -4,6 +4,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from typing import Literal
@@ -29,7 +30,7 @@ def diagnose() -> list[Check]:
     return [
         Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Check("sepkit", "ok", version("sepkit")),
-        *(_guarded(name, lambda name=name: _package(name)) for name in _REQUIRED),
+        *(_guarded(name, partial(_package, name)) for name in _REQUIRED),
         _guarded("devices", _devices),
         _guarded("formats", _formats),
         _ffmpeg(),
@@ -42,7 +43,9 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except Exception as error:  # noqa: BLE001  a broken package may raise anything, and that is the finding
-        return Check(name, "broken", f"{reason(error)}. Reinstall: pip install --force-reinstall sepkit torch torchaudio")
+        return Check(
+            name, "broken", f"{reason(error)}. Reinstall: pip install --force-reinstall sepkit torch torchaudio"
+        )
 
 
 def _package(name: str) -> Check:
@@ -76,7 +79,7 @@ def _ffmpeg() -> Check:
         return Check("ffmpeg", "ok", path)
     return Check(
         "ffmpeg", "missing",
-        "needed for .stem.mp4, .m4a and museval only: apt-get install ffmpeg, brew install ffmpeg, or winget install ffmpeg",
+        "needed for .stem.mp4, .m4a and museval only: apt-get, brew or winget install ffmpeg",
     )  # fmt: skip
 
 
@@ -92,5 +95,3 @@ def _plugins() -> list[Check]:
         state: Literal["ok", "broken"] = "broken" if plugin.error else "ok"
         checks.append(Check(f"plugin {plugin.id}", state, plugin.error or plugin.version))
     return checks
-
-

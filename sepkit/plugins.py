@@ -15,6 +15,14 @@ from types import ModuleType
 import pluggy
 
 from sepkit import hookspecs
+from sepkit.component import (
+    AugmentationConfig,
+    Component,
+    DatasetConfig,
+    LossConfig,
+    MetricConfig,
+    ModelConfig,
+)
 from sepkit.errors import PluginError, reason
 
 GROUP = "sepkit"
@@ -42,7 +50,7 @@ class Plugin:
 class Provided:
     """A component class and the plugin that provides it."""
 
-    component: type
+    component: type[Component]
     plugin: Plugin
 
 
@@ -98,7 +106,7 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> Plugin:
         _register(manager, plugin, entry.load())
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a stranger's module may raise anything, SystemExit included
+    except BaseException as error:  # noqa: BLE001  a stranger's module may raise anything, SystemExit included
         return Plugin(name, plugin.version, entry.name, reason(error))
     return plugin
 
@@ -130,9 +138,9 @@ def _distribution(entry: EntryPoint) -> str:
 
 
 HOOKS = {
-    "sepkit_datasets": hookspecs.DatasetConfig,
-    "sepkit_models": hookspecs.ModelConfig,
-    "sepkit_losses": hookspecs.LossConfig,
-    "sepkit_metrics": hookspecs.MetricConfig,
-    "sepkit_augmentations": hookspecs.AugmentationConfig,
+    "sepkit_datasets": DatasetConfig,
+    "sepkit_models": ModelConfig,
+    "sepkit_losses": LossConfig,
+    "sepkit_metrics": MetricConfig,
+    "sepkit_augmentations": AugmentationConfig,
 }

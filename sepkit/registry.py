@@ -5,7 +5,7 @@ shadows a built-in, and two plugins that offer one name are an error as soon as 
 """
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sepkit import plugins
 from sepkit.component import (
@@ -44,6 +44,7 @@ class Registry(Generic[C]):
 
         Raises:
             PluginError: nobody offers it, or two plugins do.
+
         """
         matches = [e for e in self._builtin() if e.name == name] or [e for e in self._external() if e.name == name]
         if not matches:
@@ -51,8 +52,7 @@ class Registry(Generic[C]):
         if len(matches) > 1:
             owners = " and ".join(f"{e.plugin.distribution} {e.plugin.version}" for e in matches)
             raise PluginError(
-                f'{self.kind} "{name}" is offered by {owners}. '
-                f"Block one: {DISABLE}={matches[-1].plugin.distribution}"
+                f'{self.kind} "{name}" is offered by {owners}. Block one: {DISABLE}={matches[-1].plugin.distribution}'
             )
         return matches[0]
 
@@ -71,7 +71,7 @@ class Registry(Generic[C]):
             return value
         if not isinstance(value, dict) or not isinstance(value.get("name"), str):
             names = ", ".join(sorted({e.name for e in self._builtin()}))
-            raise ValueError(f'a {self.kind} is a table with a name, such as one of: {names}; got {value!r}')
+            raise ValueError(f"a {self.kind} is a table with a name, such as one of: {names}; got {value!r}")
         try:
             component = self.get(value["name"]).component
         except PluginError as error:  # a ValueError, so that pydantic adds the location
@@ -86,7 +86,7 @@ class Registry(Generic[C]):
 
     def _entries(self, manager: Any, found: tuple[Plugin, ...]) -> list[Entry[C]]:
         offers = plugins.provided(manager, found, self._hook)
-        return [Entry(o.component.registered_name(), o.component, o.plugin) for o in offers]
+        return [Entry(o.component.registered_name(), cast("type[C]", o.component), o.plugin) for o in offers]
 
     def _unknown(self, name: str) -> str:
         names = sorted({e.name for e in self.entries()})

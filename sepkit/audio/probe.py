@@ -28,6 +28,7 @@ def probe(path: Path) -> AudioInfo:
 
     Raises:
         AudioError: no such file, a folder or a special file, empty, or not audio that libsndfile knows.
+
     """
     if not path.exists():
         raise AudioError(f"{path}: no such file")

@@ -20,6 +20,7 @@ def read(path: Path, start: int = 0, frames: int = -1) -> "tuple[Samples, int]":
 
     Raises:
         AudioError: see `probe`; also a file that breaks off before its header says.
+
     """
     info = probe(path)
     wanted = max(0, info.frames - start if frames < 0 else min(frames, info.frames - start))

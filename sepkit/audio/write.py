@@ -23,6 +23,7 @@ def write_wav(path: Path, samples: "Samples", sample_rate: int, bit_depth: BitDe
 
     Raises:
         AudioError: the disk is full, or the folder cannot be written.
+
     """
     data, subtype = _encode(samples, bit_depth)
     try:
@@ -33,7 +34,7 @@ def write_wav(path: Path, samples: "Samples", sample_rate: int, bit_depth: BitDe
         raise AudioError(f"{path}: cannot be written ({error})") from None
 
 
-def _encode(samples: "Samples", bit_depth: BitDepth) -> "tuple[np.ndarray, str]":  # type: ignore[type-arg]
+def _encode(samples: "Samples", bit_depth: BitDepth) -> "tuple[np.ndarray, str]":
     """Quantise here: libsndfile scales floats by 2^15 - 1, which would make stems that do not add up."""
     if bit_depth == "float":
         return samples, "FLOAT"

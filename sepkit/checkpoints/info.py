@@ -22,6 +22,7 @@ def describe(subject: Path | str) -> dict[str, Any]:
     Raises:
         ModelFileError: the file cannot be used.
         PluginError: no model has this name.
+
     """
     if isinstance(subject, Path):
         loaded = model_file.load(subject)
@@ -31,9 +32,11 @@ def describe(subject: Path | str) -> dict[str, Any]:
         return {"file": str(subject), **manifest, **cost(network, loaded.manifest.audio)}
     entry = MODELS.get(subject)
     try:
-        model, audio = entry.component(), AudioSpec()
+        model, audio = entry.component.model_validate({"name": subject}), AudioSpec()
     except ValueError as error:
-        raise ConfigError(f'the model "{subject}" has settings without defaults, so it cannot be described: {error}') from None
+        raise ConfigError(
+            f'the model "{subject}" has settings without defaults, so it cannot be described: {error}'
+        ) from None
     provider = {"distribution": entry.plugin.distribution, "version": entry.plugin.version}
     values = {"model": model.model_dump(mode="json"), "provider": provider}
     return values | cost(model.build(audio), audio)

@@ -58,6 +58,7 @@ class ModelFile:
 
         Raises:
             ModelFileError: the weights do not fit the network that this version of its component builds.
+
         """
         component, trained = self.manifest.model, self.manifest.audio
         with torch.device("meta"):
@@ -93,6 +94,7 @@ def load(path: Path) -> ModelFile:
 
     Raises:
         ModelFileError: the file is missing, corrupt or of a newer format, or its model's plugin is not installed.
+
     """
     values, tensors = tensor_file.read(path)
     if "state" in values:
@@ -135,5 +137,3 @@ def _compare(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) 
     if faults:
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise ModelFileError(f"{path}: weights do not fit the model: {', '.join(sorted(faults)[:5])}{more}")
-
-

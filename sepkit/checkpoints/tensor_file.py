@@ -25,6 +25,7 @@ def write(path: Path, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> N
 
     Raises:
         ModelFileError: the disk is full, or the folder cannot be written; an earlier file stays as it was.
+
     """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = {"format": FORMAT, **manifest}
@@ -41,6 +42,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     Raises:
         ModelFileError: no such file, not a sepkit file, a newer format, or its content is not what was written.
+
     """
     if not path.is_file():
         raise ModelFileError(f"no model file {path}")
@@ -77,5 +79,5 @@ def _checksum(tensors: dict[str, Tensor], manifest: dict[str, Any]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -18,7 +18,7 @@ from sepkit.cli.verb import run
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="sepkit")
 def sepkit() -> None:
-    """Music source separation: train your own separator, and use it.
+    r"""Music source separation: train your own separator, and use it.
 
     \b
     First steps:

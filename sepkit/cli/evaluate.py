@@ -32,7 +32,7 @@ def evaluate(
     from sepkit.evaluation.evaluate import evaluate as score
     from sepkit.evaluation.selection import choose_metrics, choose_tracks
     from sepkit.evaluation.summary import summarise, tables, write
-    from sepkit.separation.separator import Separator
+    from sepkit.separation import Separator
 
     tracks = choose_tracks(config, song_dir, data_dir)
     chosen = choose_metrics(config, metrics)

@@ -1,6 +1,7 @@
 """`sepkit models list|info`"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,7 +21,7 @@ def list_models() -> Report:
     from sepkit.registry import MODELS
 
     entries = MODELS.entries()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": e.name,
             "distribution": e.plugin.distribution,
@@ -32,7 +33,9 @@ def list_models() -> Report:
     ]
     table = Table("model", "from", "what it is", "settings")
     for row in rows:
-        table.add_row(row["name"], f"{row['distribution']} {row['version']}", row["summary"], ", ".join(row["settings"]))
+        table.add_row(
+            row["name"], f"{row['distribution']} {row['version']}", row["summary"], ", ".join(row["settings"])
+        )
     return Report({"models": rows}, [table])
 
 

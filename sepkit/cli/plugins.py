@@ -1,5 +1,7 @@
 """`sepkit plugins list`"""
 
+from typing import Any
+
 import click
 
 from sepkit.cli.verb import Report, Verb
@@ -20,7 +22,7 @@ def list_plugins() -> Report:
 
     found = [*builtin()[1], *external()[1]]
     shadowed = {(r.kind, e.name, e.plugin.id) for r in REGISTRIES for e in r.shadowed()}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for plugin in found:
         provided = [(r.kind, e.name) for r in REGISTRIES for e in r.entries() if e.plugin.id == plugin.id]
         rows.append(
@@ -28,8 +30,12 @@ def list_plugins() -> Report:
                 "distribution": plugin.distribution,
                 "version": plugin.version,
                 "entry": plugin.entry,
-                "provides": {kind: [n for k, n in provided if k == kind] for kind in dict.fromkeys(k for k, _ in provided)},
-                "ignored": [f"{kind} {name}: built in" for kind, name in provided if (kind, name, plugin.id) in shadowed],
+                "provides": {
+                    kind: [n for k, n in provided if k == kind] for kind in dict.fromkeys(k for k, _ in provided)
+                },
+                "ignored": [
+                    f"{kind} {name}: built in" for kind, name in provided if (kind, name, plugin.id) in shadowed
+                ],
                 "error": plugin.error or None,
             }
         )

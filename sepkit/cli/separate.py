@@ -1,6 +1,7 @@
 """`sepkit separate`"""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -33,15 +34,15 @@ def separate(
     stems: str,
     residual: str | None,
     no_residual: bool,
-    bit_depth: str,
+    bit_depth: Literal["16", "24", "float"],
     band: str,
     overwrite: bool,
     device: str,
 ) -> Report:
     """Separate songs into stems that add up to them, at their own rate, channels and length."""
     from sepkit.checkpoints.locate import locate
+    from sepkit.separation import Separator
     from sepkit.separation.batch import separate_files
-    from sepkit.separation.separator import Separator
 
     if residual and no_residual:
         raise ConfigError("--residual and --no-residual contradict each other; give one")
@@ -68,4 +69,6 @@ def separate(
     human = [str(file) for result in results for file in result.files.values()]
     if len(results) > 1:
         human.append(f"{data['ok']} ok, {data['failed']} failed")
-    return Report(data, human, exit_code=max((r.exit_code for r in failed), default=0) if len(results) == 1 else bool(failed))
+    return Report(
+        data, human, exit_code=max((r.exit_code for r in failed), default=0) if len(results) == 1 else bool(failed)
+    )

@@ -27,7 +27,9 @@ class Verb(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params += [
-            click.Option(["--json", "as_json"], is_flag=True, help="One JSON object on stdout, and nothing else there."),
+            click.Option(
+                ["--json", "as_json"], is_flag=True, help="One JSON object on stdout, and nothing else there."
+            ),
             click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
         ]
 

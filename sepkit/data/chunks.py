@@ -34,7 +34,12 @@ class RandomChunks(Dataset[Chunk]):
     """Chunk `index` of an endless series. Holds paths, numbers and settings, so it is cheap to send to a worker."""
 
     def __init__(
-        self, songs: list[Song], audio: AudioSpec, frames: int, draw: Draw, augmentations: tuple[AugmentationConfig, ...]
+        self,
+        songs: list[Song],
+        audio: AudioSpec,
+        frames: int,
+        draw: Draw,
+        augmentations: tuple[AugmentationConfig, ...],
     ) -> None:
         self._songs = songs
         self._audio = audio

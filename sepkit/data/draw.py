@@ -52,7 +52,7 @@ class Draw:
 class _Choice:
     """A weighted choice among the songs that qualify."""
 
-    def __init__(self, qualifies: list[bool], weights: np.ndarray) -> None:  # type: ignore[type-arg]
+    def __init__(self, qualifies: list[bool], weights: np.ndarray) -> None:
         self._indices = np.flatnonzero(qualifies)
         self._cumulated = np.cumsum(weights[self._indices])
 

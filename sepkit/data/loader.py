@@ -17,6 +17,7 @@ class Data:
 
     Raises:
         CorpusError: no songs to train on, or none to validate on.
+
     """
 
     def __init__(self, config: RunConfig) -> None:

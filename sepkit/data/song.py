@@ -25,6 +25,7 @@ class Song:
         sources: The sources that this song has; another may be absent, which is not silent.
         rest: All that is no source: mixture - sources, or the sum of the other stems.
         pure: The rest holds no source, so it may be mixed with the sources of another song.
+
     """
 
     name: str
@@ -40,6 +41,7 @@ def prepare(tracks: list[Track], audio: AudioSpec, weight: float = 1.0) -> list[
 
     Raises:
         CorpusError: files that cannot be read, all of them listed; or no song has any of the sources.
+
     """
     songs, faults = [], []
     for track in tracks:
@@ -53,8 +55,8 @@ def prepare(tracks: list[Track], audio: AudioSpec, weight: float = 1.0) -> list[
     if tracks and not any(song.sources for song in useful):
         found = sorted({stem for track in tracks for stem in track.stems})
         raise CorpusError(
-            f"none of the {len(tracks)} songs has a stem for {', '.join(audio.sources)}; stems found: {', '.join(found)}. "
-            "Choose one with --target, or rename the files"
+            f"none of the {len(tracks)} songs has a stem for {', '.join(audio.sources)}; "
+            f"stems found: {', '.join(found)}. Choose one with --target, or rename the files"
         )
     return useful
 
@@ -76,5 +78,3 @@ def _prepare_one(track: Track, audio: AudioSpec, weight: float) -> Song:
 def _frames(path: Path, sample_rate: int) -> int:
     info = probe(path)
     return ceil(info.frames * sample_rate / info.sample_rate)
-
-

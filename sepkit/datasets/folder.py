@@ -24,7 +24,9 @@ class Folder(DatasetConfig):
 
     name: Literal["folder"] = "folder"
     root: Path = Path("data/train")
-    group: str = Field(default="", description="regular expression on a song's name; what it matches stays in one split")
+    group: str = Field(
+        default="", description="regular expression on a song's name; what it matches stays in one split"
+    )
     validation: tuple[str, ...] = Field(default=(), description="patterns (*, ?) of the songs to validate on")
     test: tuple[str, ...] = Field(default=(), description="patterns (*, ?) of the songs to keep for testing")
     validation_share: float = Field(default=0.1, ge=0, lt=1, description="of the groups, where no pattern is given")
@@ -43,6 +45,7 @@ class Folder(DatasetConfig):
 
         Raises:
             CorpusError: no such folder, no songs in it, or a stem that has two files.
+
         """
         if not self.root.is_dir():
             raise CorpusError(f"no folder {self.root.resolve()}. {LAYOUT}")
@@ -78,10 +81,11 @@ class Folder(DatasetConfig):
     def _songs(self, folder: Path) -> list[Track]:
         if not folder.is_dir():
             return []
-        songs = (self._song(child) for child in sorted(folder.iterdir()) if child.is_dir())
+        songs = (self.song(child) for child in sorted(folder.iterdir()) if child.is_dir())
         return [song for song in songs if song is not None]
 
-    def _song(self, folder: Path) -> Track | None:
+    def song(self, folder: Path) -> Track | None:
+        """Return the song whose stems lie in `folder`, or None if there are none."""
         files: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
@@ -92,7 +96,7 @@ class Folder(DatasetConfig):
         mixture = files.pop(MIXTURE, None)
         if not files:
             return None
-        stems = {stem: (path,) for stem, path in files.items()}
+        stems: dict[str, tuple[Path, ...]] = {stem: (path,) for stem, path in files.items()}
         return Track(folder.name, stems, mixture, self._group(folder.name), complete=mixture is None)
 
     def _group(self, song: str) -> str:
@@ -105,10 +109,13 @@ def song_in(folder: Path) -> Track:
 
     Raises:
         CorpusError: no such folder, or no stems in it.
+
     """
     if not folder.is_dir():
-        raise CorpusError(f"no folder {folder.resolve()}. A song is a folder of stems, such as vocals.wav and mixture.wav")
-    track = Folder()._song(folder)
+        raise CorpusError(
+            f"no folder {folder.resolve()}. A song is a folder of stems, such as vocals.wav and mixture.wav"
+        )
+    track = Folder().song(folder)
     if track is None:
         found = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
         raise CorpusError(f"no stems in {folder.resolve()}; found {found}. A song has files such as vocals.wav")

@@ -68,7 +68,7 @@ def write_song(folder: Path, seed: tuple[int, int], seconds: float) -> None:
 
 
 def render(seed: tuple[int, int], seconds: float) -> "dict[str, np.ndarray[Any, np.dtype[np.float32]]]":
-    """Return {stem: [2, time]} at 44 100 Hz, every sample on the 16-bit grid so that the written stems add up exactly."""
+    """Return {stem: [2, time]} at 44 100 Hz, all samples on the 16-bit grid, so that written stems add up."""
     rng = np.random.default_rng(seed)
     progression = _PROGRESSIONS[rng.integers(len(_PROGRESSIONS))]
     score = Score(rng, seconds, 60 / rng.uniform(85, 130), int(rng.integers(-5, 6)), progression)

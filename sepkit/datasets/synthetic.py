@@ -31,6 +31,7 @@ class Synthetic(DatasetConfig):
 
         Raises:
             CorpusError: `root` holds songs that were rendered with other settings, or cannot be written.
+
         """
         self._render()
         return [track for part in _SPLITS if split in (part, "all") for track in self._tracks(part)]
@@ -41,7 +42,9 @@ class Synthetic(DatasetConfig):
     def _render(self) -> None:
         from sepkit.datasets.synthesis import RECIPE, write_song
 
-        recipe = f"{RECIPE}: {self.train} + {self.validation} + {self.test} songs of {self.seconds:g} s, seed {self.seed}\n"
+        recipe = (
+            f"{RECIPE}: {self.train} + {self.validation} + {self.test} songs of {self.seconds:g} s, seed {self.seed}\n"
+        )
         stamp = self.root / "recipe.txt"
         try:
             if stamp.exists() and stamp.read_text(encoding="utf-8") == recipe:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,10 +14,7 @@ import torch
 from sepkit.component import AudioSpec, MetricConfig, Track
 from sepkit.errors import ConfigError, SepkitError, did_you_mean
 from sepkit.evaluation.song import Song, load
-from sepkit.separation.separator import Separator
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
+from sepkit.separation import Separator
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +68,7 @@ def evaluate(
 
     Raises:
         ConfigError: a target that the model does not make.
+
     """
     for target in targets:
         if target not in separator.stems:
@@ -107,13 +104,11 @@ def _score(separator: Separator, song: Song, metrics: Sequence[MetricConfig], wa
     for metric in metrics:
         measure = metric.build(audio)
         model, floor = (_per_source(measure(e, known, song.mixture)) for e in (estimates, baseline))
-        scores += [
-            Score(song.name, name, metric.name, metric.unit, model[i], floor[i]) for i, name in enumerate(names)
-        ]
+        scores += [Score(song.name, name, metric.name, metric.unit, model[i], floor[i]) for i, name in enumerate(names)]
     return scores
 
 
-def _per_source(values: np.ndarray) -> list[float | None]:  # type: ignore[type-arg]
+def _per_source(values: np.ndarray) -> list[float | None]:
     """[source] or [source, frame] -> the median over the frames that have a value."""
     frames = np.asarray(values, np.float64).reshape(len(values), -1)
     return [_median([float(v) for v in row if not np.isnan(v)]) for row in frames]
@@ -122,5 +117,3 @@ def _per_source(values: np.ndarray) -> list[float | None]:  # type: ignore[type-
 def _median(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.median(known)) if known else None
-
-

@@ -21,7 +21,11 @@ def guide_text() -> str:
     """Return the whole guide in one line."""
     lower = [None, *(limit for limit, _ in GUIDE[:-1])]
     parts = [
-        f"below {limit:g} {text}" if low is None else f"{low:g}+ {text}" if limit == inf else f"{low:g}-{limit:g} {text}"
+        f"below {limit:g} {text}"
+        if low is None
+        else f"{low:g}+ {text}"
+        if limit == inf
+        else f"{low:g}-{limit:g} {text}"
         for low, (limit, text) in zip(lower, GUIDE, strict=True)
     ]
     return f"Guide to SDR in dB: {'; '.join(parts)}"

@@ -17,6 +17,7 @@ def choose_tracks(config: Path | None, song_dir: Path | None, data_dir: Path | N
     Raises:
         ConfigError: none or several of them are given.
         CorpusError: there is nothing to score.
+
     """
     if song_dir and data_dir:
         raise ConfigError("--song-dir is for one song, --data-dir for a folder of songs; give one")
@@ -38,11 +39,12 @@ def choose_metrics(config: Path | None, names: str) -> list[MetricConfig]:
     Raises:
         PluginError: there is no metric of that name.
         ConfigError: a metric that needs settings is asked for by name alone.
+
     """
     asked = [name.strip() for name in names.split(",") if name.strip()]
     if not asked and config is not None:
         return list(configs.load(config).metrics)
     try:
-        return [METRICS.get(name).component() for name in asked or ["sdr"]]
+        return [METRICS.resolve({"name": name}) for name in asked or ["sdr"]]
     except ValidationError as error:
         raise ConfigError(f"--metrics {names}: {configs.explain(error)}; set it in a config instead") from None

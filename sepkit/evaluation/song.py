@@ -32,7 +32,7 @@ class Song:
         """Return the mixture minus `sources`, or None if one of them is absent and may hide in the mixture."""
         if not all(source in self.stems for source in sources):
             return None
-        rest: Samples = self.mixture - sum(self.stems[source] for source in sources)
+        rest: Samples = self.mixture - np.sum([self.stems[source] for source in sources], axis=0)
         return rest
 
 
@@ -42,6 +42,7 @@ def load(track: Track) -> Song:
     Raises:
         AudioError: a file cannot be read.
         CorpusError: there is nothing to decode.
+
     """
     files = [path for paths in track.stems.values() for path in paths]
     first = track.mixture or next(iter(files), None)
@@ -54,6 +55,7 @@ def load(track: Track) -> Song:
     stems: dict[str, Samples] = {
         stem: np.sum([padded[path] for path in paths], axis=0, dtype=np.float32) for stem, paths in track.stems.items()
     }
+    mixture: Samples
     if track.mixture is None:
         mixture = np.sum(list(stems.values()), axis=0, dtype=np.float32)
     else:

@@ -89,5 +89,3 @@ def _verdict(evaluation: Evaluation) -> str:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
-
-

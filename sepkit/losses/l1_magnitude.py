@@ -20,11 +20,15 @@ class L1Magnitude(LossConfig):
     hop_length: int = Field(default=256, ge=1)
 
     def build(self, audio: AudioSpec) -> "Loss":
-        """Return the loss on waveforms [batch, source, channel, time]. A full-scale sine has magnitude 1."""
+        """Return the loss on waveforms [batch, source, channel, time].
+
+        The window has unit energy, so that noise has magnitudes as large as its samples, and the loss the size of `l1`:
+        Adam divides by gradients plus 1e-8, and would hardly move for much smaller ones.
+        """
         import torch
 
         window = torch.hann_window(self.n_fft)
-        window = window * (2.0 / window.sum())
+        window = window / window.square().sum().sqrt()
 
         def magnitude(signal: "Tensor") -> "Tensor":
             flat = signal.float().flatten(0, -2)

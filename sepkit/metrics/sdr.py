@@ -3,7 +3,8 @@
 BSSEval splits estimate - reference into spatial error, interference and artefacts by projections; SDR is the energy of
 the reference over that of their sum, which is estimate - reference itself. So SDR needs no projection.
 
-E. Vincent, R. Gribonval, C. Fevotte, "Performance measurement in blind audio source separation", IEEE TASLP 14(4), 2006.
+E. Vincent, R. Gribonval, C. Fevotte, "Performance measurement in blind audio source separation", IEEE TASLP
+14(4), 2006.
 F.-R. Stoeter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign", LVA/ICA 2018.
 """
 
@@ -41,13 +42,18 @@ class SDR(MetricConfig):
             """[source, channel, time] -> [source, frame]"""
             frames = max(1, signal.shape[-1] // length)
             used = signal[..., : frames * length].astype(np.float64)
-            return np.square(used).sum(1).reshape(len(signal), frames, -1).sum(-1)
+            result: np.ndarray[Any, np.dtype[np.float64]] = (
+                np.square(used).sum(1).reshape(len(signal), frames, -1).sum(-1)
+            )
+            return result
 
         def sdr(estimates: Samples, references: Samples, mixture: Samples) -> np.ndarray[Any, np.dtype[np.float64]]:
             references = references[: len(estimates)]
             reference, error = energies(references), energies(estimates - references)
             audible = (reference > 0) & (energies(estimates) > 0)
             with np.errstate(divide="ignore", invalid="ignore"):
-                return np.where(audible, 10 * np.log10(reference / error), np.nan)
+                scores: np.ndarray[Any, np.dtype[np.float64]] = 10 * np.log10(reference / error)
+
+            return np.where(audible, scores, np.nan)
 
         return sdr

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from sepkit.component import AudioSpec
 from sepkit.models.crnn import CRNN
+from sepkit.models.gru import BidirectionalGRU
 
 # Width in Hz of the top of the trained band, whose mean mask continues above it.
 EXTENSION_HZ = 2000.0
@@ -72,7 +73,7 @@ class CRNNModule(nn.Module):
         """[..., bins, T] -> [..., time]"""
         n_fft, hop = self.size
         signal = torch.istft(spectrum.flatten(0, -3), n_fft, hop, window=self.window, center=True, length=time)
-        return signal.unflatten(0, spectrum.shape[:-2])
+        return signal.view(*spectrum.shape[:-2], time)
 
 
 class MaskNetwork(nn.Module):
@@ -91,9 +92,8 @@ class MaskNetwork(nn.Module):
             narrow //= stride
         width = config.channels[-1] * narrow
         self.project = nn.Sequential(nn.Linear(width, config.projection), nn.LayerNorm(config.projection), nn.ReLU())
-        self.gru = nn.GRU(
-            config.projection, config.hidden, config.layers, batch_first=True, bidirectional=True,
-            dropout=config.dropout if config.layers > 1 else 0.0,
+        self.gru = BidirectionalGRU(
+            config.projection, config.hidden, config.layers, config.dropout
         )  # fmt: skip
         self.expand = nn.Linear(2 * config.hidden, width)
         self.decoder = nn.ModuleList(_decoder(config, sources))
@@ -115,15 +115,17 @@ class MaskNetwork(nn.Module):
     def _recurrent(self, x: Tensor) -> Tensor:
         """[B, channel, frequency, T] -> the same: frequency folded into features, the GRU along time."""
         features = x.flatten(1, 2).transpose(1, 2)
-        states, _ = self.gru(self.project(features))
+        states = self.gru(self.project(features))
         expanded: Tensor = self.expand(states)
-        return expanded.transpose(1, 2).unflatten(1, x.shape[1:3])
+        return expanded.transpose(1, 2).reshape(x.shape)
 
 
 def _encoder(config: CRNN) -> list[nn.Module]:
     widths = (1, *config.channels)
     return [
-        nn.Sequential(nn.Conv2d(widths[i], widths[i + 1], **shape, bias=False), nn.BatchNorm2d(widths[i + 1]), nn.ReLU())
+        nn.Sequential(
+            nn.Conv2d(widths[i], widths[i + 1], **shape, bias=False), nn.BatchNorm2d(widths[i + 1]), nn.ReLU()
+        )
         for i, shape in enumerate(_shapes(config))
     ]
 

@@ -36,6 +36,7 @@ def separate_files(
 
     Raises:
         ConfigError: several inputs and one output file.
+
     """
     if len(inputs) > 1 and is_file_name(output):
         raise ConfigError(f"-o {output} names one file, but there are {len(inputs)} inputs; name a folder")

@@ -35,6 +35,7 @@ def write_stems(
     Raises:
         ConfigError: the target exists and `overwrite` is not set.
         AudioError: it cannot be written; nothing is left behind.
+
     """
     single = is_file_name(output)
     target = output if single else output / track

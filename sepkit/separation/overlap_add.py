@@ -1,8 +1,8 @@
 """Chunked processing of a signal of any length: overlapping chunks, cross-faded with weights that sum to one.
 
-Chunk k covers the samples [k * hop, k * hop + chunk), hop = chunk - overlap. Within each overlap the earlier chunk fades
-out and the later one in, linearly, so each sample's weights add up to one: with a process that returns its input, the
-output is the input. The last chunk is filled up with zeros and always reaches beyond the overlap before it.
+Chunk k covers the samples [k * hop, k * hop + chunk), hop = chunk - overlap. Within each overlap the earlier chunk
+fades out and the later one in, linearly, so each sample's weights add up to one: with a process that returns its
+input, the output is the input. The last chunk is filled up with zeros and always reaches beyond the overlap before it.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """The separator: a model file and a song in, stems that add up to the song out. Used by validation, the command line
-and Python users alike."""
+and Python users alike.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ class Separator:
     otherwise, or with `band="model"`, the song is resampled to the rate that the model was trained at, and back.
     """
 
-    def __init__(self, model: ModelFile, device: torch.device, *, band: str = "full", residual: str | None = None) -> None:
+    def __init__(
+        self, model: ModelFile, device: torch.device, *, band: str = "full", residual: str | None = None
+    ) -> None:
         """`residual` names mixture - targets; "" leaves it out; None takes the name in the model file."""
         self.model = model
         self.device = device
@@ -57,6 +60,7 @@ class Separator:
         Raises:
             ModelFileError: the file is missing, corrupt, or needs a plugin that is not installed.
             ConfigError: the device is not available.
+
         """
         return cls(model_file.load(Path(path)), devices.choose(device), **options)
 
@@ -118,12 +122,15 @@ class Separator:
         Raises:
             AudioError: the song cannot be read, or the stems cannot be written.
             ConfigError: a stem that the model does not make, or output that exists.
+
         """
         source, wanted = Path(path), stems or self.stems
         for stem in wanted:
             if stem not in self.stems:
                 known = ", ".join(self.stems)
-                raise ConfigError(f'this model makes no stem "{stem}".{did_you_mean(stem, self.stems)} It makes: {known}')
+                raise ConfigError(
+                    f'this model makes no stem "{stem}".{did_you_mean(stem, self.stems)} It makes: {known}'
+                )
         mixture, sample_rate = read(source)
         separated = self(torch.from_numpy(mixture), sample_rate)
         chosen = {stem: separated[stem].numpy() for stem in wanted}

@@ -36,6 +36,7 @@ class Outcome:
 
 def train(
     config: RunConfig,
+    data: Data,
     run: RunDirectory,
     device: torch.device,
     *,
@@ -46,18 +47,18 @@ def train(
 
     Args:
         config: The run.
+        data: Its corpus.
         run: Where its files go; started before (`RunDirectory.start`), or holding the run that goes on.
         device: Where to compute.
         state: The state file to continue from, or None to start afresh.
         weights: The model whose weights a fresh run starts from, or None for random ones.
 
     Raises:
-        CorpusError: the corpus cannot be used.
         ModelFileError: a file to start from cannot be used.
         TrainingError: no epoch had a finite validation loss.
+
     """
     torch.manual_seed(config.seed)
-    data = Data(config)
     network = config.model.build(config.audio).to(device)
     objective = Objective(config)
     precision = Precision.of(config.train.precision, device)

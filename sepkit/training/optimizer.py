@@ -17,7 +17,8 @@ _FLOOR = 0.01
 
 def build_optimizer(settings: OptimizerSettings, parameters: Iterable[Parameter]) -> Optimizer:
     """Return the optimiser of `[train.optimizer]`."""
-    return _OPTIMIZERS[settings.name](parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer: Optimizer = _OPTIMIZERS[settings.name](parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+    return optimizer
 
 
 def build_schedule(settings: ScheduleSettings, optimizer: Optimizer, steps: int) -> LambdaLR:

@@ -41,14 +41,20 @@ class RunDirectory:
         """Return whether a run has left results here."""
         return any(file.exists() for file in (self.best_model, self.last_state, self.history))
 
-    def start(self, config: RunConfig, *, overwrite: bool) -> None:
-        """Make the folder ready for a new run.
+    def check_free(self, *, overwrite: bool) -> None:
+        """Raise ConfigError if the folder holds a run that nobody allowed to overwrite."""
+        if self.used() and not overwrite:
+            raise ConfigError(
+                f"{self.path} holds a run already: continue it with --resume, or replace it with --overwrite"
+            )
+
+    def start(self, config: RunConfig) -> None:
+        """Make the folder ready for a new run: an earlier one in it is removed.
 
         Raises:
-            ConfigError: it holds a run and `overwrite` is not set, or it cannot be written.
+            ConfigError: the folder cannot be written.
+
         """
-        if self.used() and not overwrite:
-            raise ConfigError(f"{self.path} holds a run already: continue it with --resume, or replace it with --overwrite")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             for file in (self.best_model, self.last_state, self.history):

@@ -9,6 +9,7 @@ import torch
 
 from sepkit.checkpoints import model_file, tensor_file
 from sepkit.config import RunConfig
+from sepkit.data.loader import Data
 from sepkit.errors import ConfigError
 from sepkit.training import state as states
 from sepkit.training.loop import Outcome, train
@@ -33,34 +34,32 @@ def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -
     Raises:
         ConfigError: the options contradict each other, the folder holds another run, or the config changed what the
             network is or hears.
+
     """
     if start.resume and (start.resume_from or start.overwrite):
         raise ConfigError("--resume continues the run in the output folder; leave out --resume-from and --overwrite")
     run = RunDirectory(folder)
-    if start.resume_from:
-        return _from_file(config, run, device, start.resume_from, overwrite=start.overwrite)
-    if start.resume and run.last_state.exists():
-        return _continue(config, run, device)
-    run.start(config, overwrite=start.overwrite)
-    return train(config, run, device)
+    resumed = run.last_state if start.resume and run.last_state.exists() else start.resume_from
+    if resumed and states.holds_state(resumed):
+        return _continue(config, run, device, resumed, overwrite=start.overwrite)
+    weights = model_file.load(resumed) if resumed else None
+    if weights:
+        _compare(config, weights.manifest.model_dump(mode="json"), weights.path)
+    run.check_free(overwrite=start.overwrite)
+    data = Data(config)  # before anything is replaced: a corpus that cannot be used costs no earlier run
+    run.start(config)
+    return train(config, data, run, device, weights=weights)
 
 
-def _from_file(config: RunConfig, run: RunDirectory, device: torch.device, file: Path, *, overwrite: bool) -> Outcome:
-    if states.holds_state(file):
-        if file.resolve() != run.last_state.resolve():
-            _compare(config, tensor_file.read(file)[0], file)
-            run.start(config, overwrite=overwrite)
-            _adopt(run, file)
-        return _continue(config, run, device)
-    weights = model_file.load(file)
-    _compare(config, weights.manifest.model_dump(mode="json"), file)
-    run.start(config, overwrite=overwrite)
-    return train(config, run, device, weights=weights)
-
-
-def _continue(config: RunConfig, run: RunDirectory, device: torch.device) -> Outcome:
-    _compare(config, tensor_file.read(run.last_state)[0], run.last_state)
-    return train(config, run, device, state=run.last_state)
+def _continue(config: RunConfig, run: RunDirectory, device: torch.device, state: Path, *, overwrite: bool) -> Outcome:
+    """Go on from a state; one from elsewhere is brought into this run's folder first."""
+    _compare(config, tensor_file.read(state)[0], state)
+    data = Data(config)
+    if state.resolve() != run.last_state.resolve():
+        run.check_free(overwrite=overwrite)
+        run.start(config)
+        _adopt(run, state)
+    return train(config, data, run, device, state=run.last_state)
 
 
 def _adopt(run: RunDirectory, state: Path) -> None:
@@ -81,4 +80,6 @@ def _compare(config: RunConfig, manifest: dict[str, Any], file: Path) -> None:
         if now[section].get(key) != manifest[section].get(key)
     ]
     if changes:
-        raise ConfigError(f"{file} was trained with another network: {'; '.join(changes)}. Use its values, or start afresh")
+        raise ConfigError(
+            f"{file} was trained with another network: {'; '.join(changes)}. Use its values, or start afresh"
+        )

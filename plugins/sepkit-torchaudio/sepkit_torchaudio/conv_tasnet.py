@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
+
 from sepkit import AudioSpec, ModelConfig
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ class ConvTasNet(ModelConfig):
     """Conv-TasNet: a learned transform and a temporal convolutional mask network."""
 
     name: Literal["conv_tasnet"] = "conv_tasnet"
-    kernel_size: int = Field(default=16, ge=2, multiple_of=2, description="of the transform, in samples; its hop is half")
+    kernel_size: int = Field(
+        default=16, ge=2, multiple_of=2, description="of the transform, in samples; its hop is half"
+    )
     features: int = Field(default=512, ge=1, description="of the transform")
     bottleneck: int = Field(default=128, ge=1, description="features between the blocks")
     hidden: int = Field(default=512, ge=1, description="features within a block")

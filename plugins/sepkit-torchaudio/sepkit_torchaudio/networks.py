@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from sepkit import AudioSpec
 from torch import Tensor, nn
 from torch.nn import functional
 from torchaudio.models import ConvTasNet as TorchaudioConvTasNet
 from torchaudio.models import HDemucs as TorchaudioHDemucs
 
+from sepkit import AudioSpec
 from sepkit_torchaudio.conv_tasnet import ConvTasNet
 from sepkit_torchaudio.hdemucs import HDemucs
-
 
 # The only depths at which the waveform branch ends on as many frames as the spectrogram branch has.
 _DEPTH = {1024: 5, 2048: 6, 4096: 6}
@@ -55,4 +54,4 @@ class ConvTasNetModule(nn.Module):
         batch, channels, time = mixture.shape
         padded = functional.pad(mixture, (0, max(0, self.shortest - time)))
         estimates: Tensor = self.network(padded.flatten(0, 1)[:, None])
-        return estimates.unflatten(0, (batch, channels)).transpose(1, 2)[..., :time]
+        return estimates.view(batch, channels, -1, estimates.shape[-1]).transpose(1, 2)[..., :time]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+
 from sepkit import AudioSpec
 from sepkit.cli import main
 from sepkit.registry import MODELS

@@ -1,0 +1,31 @@
+# Everything from a fresh checkout with git, make and Python 3.11 or newer.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed  ## install, then train, separate and evaluate in minutes
+	$(BIN)/sepkit demo
+
+test: $(VENV)/installed-dev  ## install, then run all tests
+	$(BIN)/python -m pytest
+	for plugin in plugins/*/; do $(BIN)/python -m pytest $$plugin/tests || exit 1; done
+
+lint: $(VENV)/installed-dev  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) sepkit-demo
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sepkit needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed $(wildcard plugins/*/pyproject.toml)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(addprefix --editable ,$(wildcard plugins/*/))
+	touch $@

@@ -1,0 +1,109 @@
+"""Model files: whole or refused, and only for the network they belong to."""
+
+import json
+import random
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from sepkit.checkpoints import model_file, tensor_file
+from sepkit.errors import ModelFileError
+
+
+@pytest.fixture
+def model(trained):
+    return trained / "best_model.safetensors"
+
+
+def test_the_manifest_says_what_the_network_is(model):
+    manifest = model_file.load(model).manifest
+    assert manifest.audio.sample_rate == 8000
+    assert manifest.model.model_dump()["hidden"] == 8
+    assert manifest.provider.distribution == "sepkit"
+    assert manifest.step > 0
+
+
+def test_the_state_of_a_run_can_be_used_as_a_model(trained):
+    network = model_file.load(trained / "last_state.safetensors").network()
+    assert network(torch.zeros(1, 1, 100)).shape == (1, 1, 1, 100)
+
+
+def test_every_flipped_bit_is_found(model, tmp_path):
+    whole, rng = model.read_bytes(), random.Random(0)
+    bad = tmp_path / "bad.safetensors"
+    for _ in range(100):
+        content = bytearray(whole)
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        bad.write_bytes(content)
+        with pytest.raises(ModelFileError, match="bad.safetensors"):
+            model_file.load(bad)
+
+
+def test_every_truncation_is_found(model, tmp_path):
+    whole, rng = model.read_bytes(), random.Random(1)
+    bad = tmp_path / "bad.safetensors"
+    for _ in range(100):
+        bad.write_bytes(whole[: rng.randrange(len(whole))])
+        with pytest.raises(ModelFileError, match="bad.safetensors"):
+            model_file.load(bad)
+
+
+def rewritten(model, path, change):
+    """Write the file again with a changed manifest and a checksum that fits."""
+    manifest, tensors = tensor_file.read(model)
+    change(manifest, tensors)
+    version = manifest.pop("format")
+    original, tensor_file.FORMAT = tensor_file.FORMAT, version
+    try:
+        tensor_file.write(path, tensors, manifest)
+    finally:
+        tensor_file.FORMAT = original
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m, t: m.update(format=99), "format 99"),
+        (lambda m, t: m.pop("audio"), "audio"),
+        (lambda m, t: m["audio"].update(sources=["../../x"]), "file name"),
+        (lambda m, t: m["model"].update(hidden=9), "do not fit the model"),
+        (lambda m, t: m["model"].update(surprise=9), "surprise"),
+        (lambda m, t: t.pop(next(iter(t))), "missing"),
+        (lambda m, t: t.update(extra=torch.zeros(1)), "extra unknown"),
+        (lambda m, t: t[next(k for k in t if "gru" in k)].view(-1)[:1].fill_(float("nan")), "not finite"),
+        (lambda m, t: m["model"].update(name="unheard-of"), "unheard-of"),
+    ],
+)
+def test_a_file_that_lies_is_refused(model, tmp_path, change, message):
+    path = rewritten(model, tmp_path / "m.safetensors", change)
+    with pytest.raises(ModelFileError, match=message):
+        model_file.load(path).network()
+
+
+def test_safetensors_of_others_are_told_apart(tmp_path):
+    save_file({"x": torch.zeros(2)}, tmp_path / "x.safetensors")
+    with pytest.raises(ModelFileError, match="not one that sepkit wrote"):
+        model_file.load(tmp_path / "x.safetensors")
+
+
+def test_the_manifest_is_plain_json(model):
+    with safe_open(model, "pt") as file:
+        manifest = json.loads(file.metadata()["sepkit"])
+    assert set(manifest) >= {"format", "sepkit", "provider", "audio", "model", "separate", "licence", "step", "sha256"}
+
+
+def test_a_failed_write_keeps_the_earlier_file(model, monkeypatch):
+    before = model.read_bytes()
+    manifest, tensors = tensor_file.read(model)
+
+    def full_disk(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tensor_file, "save_file", full_disk)
+    with pytest.raises(ModelFileError, match="No space left"):
+        tensor_file.write(model, tensors, manifest)
+    assert model.read_bytes() == before
+    assert [p for p in model.parent.iterdir() if p.suffix == ".part"] == []

@@ -1,0 +1,140 @@
+"""Bad input through the real command line: one line that says what to do, the right exit code, no traceback."""
+
+import pytest
+import soundfile
+
+from tests.conftest import CONFIGS
+
+VOCALS = CONFIGS / "vocals.toml"
+
+
+def one_line(outcome, code, *parts):
+    assert outcome.code == code
+    lines = outcome.err.strip().splitlines()
+    assert len(lines) == 1, outcome.err
+    assert lines[0].startswith("Error: ")
+    assert outcome.out == ""
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_missing_config(sepkit):
+    one_line(sepkit("train", CONFIGS / "vocal.toml"), 2, "vocal.toml", 'Did you mean "vocals.toml"?')
+
+
+def test_config_that_is_no_toml(sepkit, tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text("[train\n")
+    one_line(sepkit("train", path), 2, "bad.toml", "not valid TOML")
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("train.epoch=3", ("epoch", "epochs")),
+        ("model.name=crn", ("crn", "crnn")),
+        ("train.batch_size=many", ("train.batch_size", "many")),
+    ],
+)
+def test_unknown_key_unknown_model_wrong_type(sepkit, override, parts):
+    one_line(sepkit("train", VOCALS, "--set", override), 2, *parts)
+
+
+def test_missing_and_empty_corpus(sepkit, tmp_path):
+    one_line(sepkit("train", VOCALS, "--data-dir", tmp_path / "no"), 1, str(tmp_path / "no"), "<song>/mixture.wav")
+    (tmp_path / "empty").mkdir()
+    run = tmp_path / "run"
+    done = sepkit("train", VOCALS, "--data-dir", tmp_path / "empty", "--output-dir", run)
+    one_line(done, 1, str(tmp_path / "empty"), "<song>/mixture.wav")
+    assert not run.exists()
+
+
+def test_a_target_that_no_song_has(sepkit, songs):
+    done = sepkit("train", VOCALS, "--data-dir", songs, "--target", "flute")
+    one_line(done, 1, "flute", "stems found: drums, vocals", "--target")
+
+
+def test_one_song_is_not_enough(sepkit, songs, tmp_path):
+    only = tmp_path / "only"
+    only.mkdir()
+    (songs / "one").rename(only / "one")
+    one_line(sepkit("train", VOCALS, "--data-dir", only, "--output-dir", tmp_path / "r"), 1, "validate", "two songs")
+
+
+def test_text_in_the_corpus_is_named_before_anything_starts(sepkit, small_config, songs, tmp_path):
+    (songs / "one" / "vocals.wav").write_text("not audio")
+    (songs / "two" / "drums.wav").write_bytes(b"")
+    done = sepkit(
+        "train",
+        small_config,
+        "--data-dir",
+        songs,
+        "--output-dir",
+        tmp_path / "r",
+        "--set",
+        'audio.sources=["vocals","drums"]',
+    )
+    one_line(done, 1, "one/vocals.wav", "not readable as audio", "two/drums.wav", "empty")
+
+
+def test_no_model(sepkit, songs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEPKIT_MODEL", raising=False)
+    song = songs / "one" / "mixture.wav"
+    one_line(sepkit("separate", song), 1, "checkpoints/best_model.safetensors", "sepkit train")
+    monkeypatch.setenv("SEPKIT_MODEL", "elsewhere.safetensors")
+    one_line(sepkit("separate", song), 1, "elsewhere.safetensors", "$SEPKIT_MODEL")
+    one_line(sepkit("separate", song, "-m", "named.safetensors"), 1, "named.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"text", b"", b"\xff\xff\xff\xff\xff\xff\xff\x7f{}"])
+def test_a_model_file_that_is_none(sepkit, songs, tmp_path, content):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(content)
+    one_line(sepkit("separate", songs / "one" / "mixture.wav", "-m", path), 1, "m.safetensors", "safetensors")
+
+
+@pytest.mark.parametrize("name", ["missing.wav", "empty.wav", "text.wav", "text.mp3", "folder.wav", "header.wav"])
+def test_a_song_that_is_none(sepkit, trained, tmp_path, name):
+    path = tmp_path / name
+    if name.startswith("empty"):
+        path.write_bytes(b"")
+    elif name.startswith("text"):
+        path.write_text("this is no audio\n" * 50)
+    elif name.startswith("folder"):
+        path.mkdir()
+    elif name.startswith("header"):
+        soundfile.write(path, [], 8000)
+    out = tmp_path / "out"
+    one_line(sepkit("separate", path, "-m", trained / "best_model.safetensors", "-o", out), 1, name)
+    assert not out.exists()
+
+
+def test_a_truncated_song_is_never_silent(sepkit, trained, songs, tmp_path):
+    whole = (songs / "one" / "mixture.wav").read_bytes()
+    flac = tmp_path / "cut.flac"
+    soundfile.write(flac, soundfile.read(songs / "one" / "mixture.wav")[0], 8000)
+    flac.write_bytes(flac.read_bytes()[: len(whole) // 8])
+    one_line(sepkit("separate", flac, "-m", trained / "best_model.safetensors", "-o", tmp_path / "out"), 1, "cut.flac")
+
+
+def test_usage_errors(sepkit, trained, songs, tmp_path):
+    model, song = trained / "best_model.safetensors", songs / "one" / "mixture.wav"
+    one_line(sepkit("separate", song, "-m", model, "--stems", "vocal", "-o", tmp_path / "o"), 2, "vocal", "vocals")
+    one_line(sepkit("separate", song, "-m", model, "--residual", "vocals", "-o", tmp_path / "o"), 2, "vocals")
+    one_line(sepkit("separate", song, song, "-m", model, "-o", "x.wav"), 2, "x.wav", "2 inputs")
+    one_line(sepkit("separate", song, "-m", model, "--device", "cuda9"), 2, "--device")
+    one_line(sepkit("separate"), 2, "INPUT")
+    one_line(sepkit("evaluate", "-m", model), 2, "--song-dir")
+    one_line(sepkit("evaluate", "-m", model, "--song-dir", songs / "one", "--metrics", "sdrr"), 2, "sdrr", "sdr")
+    one_line(sepkit("evaluate", "-m", model, "--song-dir", songs / "one", "--target", "vocal"), 2, "vocal", "vocals")
+    one_line(sepkit("evaluate", "-m", model, "--song-dir", tmp_path / "no"), 1, str(tmp_path / "no"))
+    one_line(sepkit("models", "info", "no-such"), 2, "no-such")
+    one_line(sepkit("nonsense"), 2, "nonsense")
+
+
+def test_json_and_debug_on_an_error(sepkit):
+    done = sepkit("train", "no.toml", "--json")
+    assert done.code == 2
+    assert done.json["exit_code"] == 2
+    assert "no.toml" in done.json["error"]

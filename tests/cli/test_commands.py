@@ -1,0 +1,188 @@
+"""The commands as users type them, from songs to stems and scores."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.conftest import CONFIGS, write_songs
+
+
+def test_train_writes_the_run_directory(trained):
+    assert {p.name for p in trained.iterdir()} == {
+        "config.toml", "best_model.safetensors", "last_state.safetensors", "history.jsonl"
+    }  # fmt: skip
+    rows = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert [row["step"] for row in rows] == [3, 6]
+    assert all(row["train_loss"] > 0 and row["validation_loss"] > 0 for row in rows)
+
+
+def test_train_reports_json_alone_on_stdout(sepkit, small_config, songs, tmp_path):
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r", "--epochs", 1, "--json")
+    assert done.json["epochs"] == 1
+    assert done.json["reason"] == "all epochs done"
+
+
+def test_separate_keeps_rate_channels_and_length_and_adds_up(sepkit, trained, songs, tmp_path):
+    for rate, channels in ((8000, 1), (44100, 2), (48000, 6), (11025, 2)):
+        song = tmp_path / f"s{rate}.wav"
+        mixture = np.random.default_rng(0).uniform(-0.3, 0.3, (rate + 7, channels))
+        soundfile.write(song, mixture, rate, subtype="PCM_16")
+        mixture = soundfile.read(song)[0].reshape(rate + 7, channels)
+        for depth, tolerance in (("16", 1e-4), ("24", 1e-6), ("float", 1e-6)):
+            out = tmp_path / f"{rate}-{depth}"
+            done = sepkit("separate", song, "-m", trained, "-o", out, "--bit-depth", depth)
+            assert done.code == 0, done.err
+            stems = {p.stem: soundfile.read(p, always_2d=True) for p in (out / song.stem).iterdir()}
+            assert stems.keys() == {"vocals", "accompaniment"}
+            assert all(r == rate and data.shape == mixture.shape for data, r in stems.values())
+            np.testing.assert_allclose(sum(data for data, _ in stems.values()), mixture, atol=tolerance, rtol=0)
+
+
+def test_separate_to_one_file_and_named_stems(sepkit, trained, songs, tmp_path):
+    song = songs / "one" / "mixture.wav"
+    assert sepkit("separate", song, "-m", trained, "-o", tmp_path / "voice.wav").code == 0
+    done = sepkit(
+        "separate", song, "-m", trained, "-o", tmp_path / "o", "--residual", "karaoke", "--stems", "karaoke", "--json"
+    )
+    assert list(done.json["tracks"][0]["files"]) == ["karaoke"]
+    voice, karaoke = soundfile.read(tmp_path / "voice.wav")[0], soundfile.read(tmp_path / "o/mixture/karaoke.wav")[0]
+    np.testing.assert_allclose(voice + karaoke, soundfile.read(song)[0], atol=1e-4)
+    assert [p.name for p in (tmp_path / "o" / "mixture").iterdir()] == ["karaoke.wav"]
+    assert sepkit("separate", song, "-m", trained, "-o", tmp_path / "n", "--no-residual").code == 0
+    assert [p.name for p in (tmp_path / "n" / "mixture").iterdir()] == ["vocals.wav"]
+
+
+def test_separate_refuses_to_replace_and_replaces_when_told(sepkit, trained, songs, tmp_path):
+    command = ("separate", songs / "one" / "mixture.wav", "-m", trained, "-o", tmp_path / "o")
+    assert sepkit(*command).code == 0
+    first = (tmp_path / "o/mixture/vocals.wav").read_bytes()
+    refused = sepkit(*command)
+    assert refused.code == 2
+    assert "--overwrite" in refused.err
+    assert sepkit(*command, "--overwrite").code == 0
+    assert (tmp_path / "o/mixture/vocals.wav").read_bytes() == first
+
+
+def test_a_batch_goes_on_after_a_bad_file_and_keeps_equal_names_apart(sepkit, trained, songs, tmp_path):
+    samples = soundfile.read(songs / "one" / "mixture.wav")[0]
+    soundfile.write(tmp_path / "a.wav", samples, 8000)
+    soundfile.write(tmp_path / "a.flac", samples, 8000)
+    (tmp_path / "b.wav").write_text("text")
+    soundfile.write(tmp_path / "c.wav", samples, 8000)
+    inputs = [tmp_path / name for name in ("a.wav", "b.wav", "a.flac", "c.wav")]
+    done = sepkit("separate", *inputs, "-m", trained, "-o", tmp_path / "o")
+    assert done.code == 1
+    assert "b.wav" in done.err
+    assert "3 ok, 1 failed" in done.out
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {"a.wav", "a.flac", "c"}
+
+
+def test_clipping_stems_get_one_gain_that_is_reported(sepkit, trained, tmp_path):
+    song = tmp_path / "loud.wav"
+    soundfile.write(song, np.random.default_rng(0).uniform(-3, 3, (8000, 1)), 8000, subtype="FLOAT")
+    done = sepkit("separate", song, "-m", trained, "-o", tmp_path / "pcm", "--json")
+    gain = done.json["tracks"][0]["gain"]
+    assert gain < 1
+    assert "turned down" in done.err
+    total = sum(soundfile.read(p)[0] for p in (tmp_path / "pcm" / "loud").iterdir())
+    np.testing.assert_allclose(total, gain * soundfile.read(song)[0], atol=1e-4)
+    done = sepkit("separate", song, "-m", trained, "-o", tmp_path / "float", "--bit-depth", "float", "--json")
+    assert done.json["tracks"][0]["gain"] == 1
+
+
+def test_evaluate_one_song_a_folder_and_a_test_split(sepkit, trained, songs, small_config, tmp_path):
+    out = tmp_path / "e"
+    one = sepkit("evaluate", "-m", trained, "--song-dir", songs / "one", "--output-dir", out, "--json").json
+    assert [(row["stem"], row["metric"]) for row in one["medians"]] == [("vocals", "sdr"), ("accompaniment", "sdr")]
+    assert json.loads((out / "summary.json").read_text()) == one
+    every = sepkit(
+        "evaluate", "-m", trained, "--data-dir", songs, "--target", "vocals", "--metrics", "sdr,si_sdr",
+        "--output-dir", out, "--json",
+    ).json  # fmt: skip
+    assert {row["track"] for row in every["tracks"]} == {"one", "two", "three", "four"}
+    assert {(row["stem"], row["metric"]) for row in every["tracks"]} == {("vocals", "sdr"), ("vocals", "si_sdr")}
+    small_config.write_text(f'[[datasets]]\nname = "folder"\nroot = "{songs}"\ntest = ["t*"]\n')
+    split = sepkit("evaluate", small_config, "-m", trained, "--output-dir", out, "--json").json
+    assert {row["track"] for row in split["tracks"]} == {"two", "three"}
+    human = sepkit("evaluate", "-m", trained, "--song-dir", songs / "one", "--output-dir", out)
+    for text in ("median", "mixture", "below 0 failed: check the training", "7+ excellent"):
+        assert text in human.out
+
+
+def test_evaluate_goes_on_after_an_unreadable_song(sepkit, trained, songs, tmp_path):
+    (songs / "two" / "vocals.wav").write_text("text")
+    done = sepkit("evaluate", "-m", trained, "--data-dir", songs, "--output-dir", tmp_path / "e", "--json")
+    assert done.code == 1
+    assert list(done.json["failed"]) == ["two"]
+    assert {row["track"] for row in done.json["tracks"]} == {"one", "three", "four"}
+
+
+def test_a_silent_reference_is_null_and_an_absent_one_is_left_out(sepkit, trained, tmp_path):
+    songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums"))
+    silence = np.zeros((12000, 2), np.float32)
+    soundfile.write(songs / "a" / "vocals.wav", silence, 8000, subtype="FLOAT")
+    soundfile.write(songs / "a" / "mixture.wav", soundfile.read(songs / "a" / "drums.wav")[0], 8000, subtype="FLOAT")
+    (songs / "b" / "vocals.wav").unlink()
+    done = sepkit("evaluate", "-m", trained, "--data-dir", songs, "--output-dir", tmp_path / "e", "--json")
+    scores = {(row["track"], row["stem"]): row["score"] for row in done.json["tracks"]}
+    assert scores[("a", "vocals")] is None
+    assert scores[("a", "accompaniment")] is not None
+    assert "vocals" in done.json["failed"]["b"]
+
+
+def test_models_list_and_info(sepkit, trained):
+    assert "crnn" in [row["name"] for row in sepkit("models", "list", "--json").json["models"]]
+    info = sepkit("models", "info", trained / "best_model.safetensors", "--json").json
+    assert info["audio"]["sources"] == ["vocals"]
+    assert info["parameters"] > 0
+    assert info["gflop_per_minute"] > 0
+    crnn = sepkit("models", "info", "crnn")
+    assert "parameters" in crnn.out
+
+
+def test_doctor_knows_what_is_missing(sepkit, monkeypatch):
+    checks = {c["name"]: c for c in sepkit("doctor", "--json").json["checks"]}
+    assert checks["torch"]["state"] == "ok"
+    assert checks["plugin sepkit:builtin"]["state"] == "ok"
+    monkeypatch.setenv("PATH", "")
+    done = sepkit("doctor", "--json")
+    missing = {c["name"]: c for c in done.json["checks"]}["ffmpeg"]
+    assert missing["state"] == "missing"
+    assert "install" in missing["detail"]
+    assert done.code == 0
+
+
+def test_doctor_survives_a_broken_package(sepkit, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchaudio", None)
+    done = sepkit("doctor", "--json")
+    assert done.code == 1
+    assert {c["name"]: c["state"] for c in done.json["checks"]}["torchaudio"] == "broken"
+
+
+def test_config_show_fills_in_every_default(sepkit):
+    shown = sepkit("config", "show", CONFIGS / "tiny-cpu.toml", "--set", "seed=5")
+    assert "seed = 5" in shown.out
+    assert "patience = 15" in shown.out
+    assert sepkit("config", "show", "--json").json["model"]["name"] == "crnn"
+    assert sepkit("config", "schema", "--json").json["additionalProperties"] is False
+
+
+def test_demo_leaves_a_model_stems_and_scores(sepkit, tmp_path):
+    done = sepkit("demo", "--output-dir", tmp_path / "demo", "--epochs", 1, "--json")
+    assert done.code == 0, done.err
+    assert {row["stem"] for row in done.json["evaluation"]["medians"]} == {"vocals", "accompaniment"}
+    mixture = soundfile.info(done.json["mixture"])
+    for file in done.json["stems"].values():
+        assert soundfile.info(file).frames == mixture.frames
+
+
+@pytest.mark.parametrize("verb", ["train", "separate", "evaluate", "demo", "doctor"])
+def test_every_verb_has_help_with_json_and_debug(sepkit, verb):
+    done = sepkit(verb, "--help")
+    assert done.code == 0
+    assert "--json" in done.out
+    assert "--debug" in done.out

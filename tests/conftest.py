@@ -1,0 +1,138 @@
+"""What tests share: the real command line, small corpora, real songs, and plugins in temporary folders."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sepkit import plugins
+from sepkit.cli import main
+
+torch.set_num_threads(2)
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+# A network and a run small enough for a test, at 8 kHz.
+SMALL = """
+[audio]
+sample_rate = 8000
+[model]
+name = "crnn"
+n_fft = 256
+hop_length = 64
+channels = [4, 8]
+frequency_strides = [4, 2]
+time_strides = [2, 1]
+projection = 16
+hidden = 8
+layers = 1
+[train]
+epochs = 2
+steps_per_epoch = 3
+batch_size = 2
+chunk_seconds = 0.5
+workers = 0
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out, parse_constant=lambda name: pytest.fail(f"{name} is not strict JSON"))
+
+
+@pytest.fixture
+def sepkit(capsys):
+    """Run the real command line in this process."""
+
+    def run(*args: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        return Outcome(ended.value.code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def small_config(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def write_songs(
+    root: Path, names: list[str], stems: tuple[str, ...], *, rate: int = 8000, seconds: float = 1.5
+) -> Path:
+    """Write noise stems and their sum as the mixture, exact in float."""
+    for i, name in enumerate(names):
+        rng = np.random.default_rng(i)
+        folder = root / name
+        folder.mkdir(parents=True)
+        sounds = {stem: rng.uniform(-0.2, 0.2, (round(seconds * rate), 2)).astype(np.float32) for stem in stems}
+        for stem, samples in {**sounds, "mixture": sum(sounds.values())}.items():
+            soundfile.write(folder / f"{stem}.wav", samples, rate, subtype="FLOAT")
+    return root
+
+
+@pytest.fixture
+def songs(tmp_path):
+    """Four songs with vocals, drums and a mixture."""
+    return write_songs(tmp_path / "songs", ["one", "two", "three", "four"], ("vocals", "drums"))
+
+
+@pytest.fixture
+def trained(sepkit, small_config, songs, tmp_path):
+    """The run folder of a small finished training."""
+    run = tmp_path / "run"
+    outcome = sepkit("train", small_config, "--data-dir", songs, "--output-dir", run)
+    assert outcome.code == 0, outcome.err
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_audio() -> Path:
+    """The folder of real songs that SEPKIT_AUDIO names."""
+    folder = os.environ.get("SEPKIT_AUDIO")
+    if not folder:
+        pytest.skip("SEPKIT_AUDIO does not name the folder of real songs")
+    return Path(folder)
+
+
+@pytest.fixture
+def install_plugin(tmp_path, monkeypatch):
+    """Put a distribution with an entry point and a module on the path, as pip would."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def install(distribution: str, entry: str, module: str, source: str, version: str = "1.2.3") -> None:
+        info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[sepkit]\n{entry} = {module}\n")
+        (site / f"{module}.py").write_text(source)
+        plugins.external.cache_clear()
+
+    plugins.external.cache_clear()
+    before = set(sys.modules)
+    yield install
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and str(site) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+    plugins.external.cache_clear()

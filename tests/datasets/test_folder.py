@@ -1,0 +1,92 @@
+"""The plain folder corpus: layouts, splits, groups."""
+
+import re
+
+import pytest
+import soundfile
+
+from sepkit.datasets.folder import Folder
+from sepkit.errors import CorpusError
+from tests.conftest import write_songs
+
+
+def names(tracks):
+    return [track.name for track in tracks]
+
+
+def touch(root, *songs):
+    for song in songs:
+        (root / song).mkdir(parents=True)
+        soundfile.write(root / song / "vocals.wav", [0.0] * 10, 8000)
+    return root
+
+
+def test_split_folders_are_taken_as_they_are(tmp_path):
+    for split in ("train", "validation", "test"):
+        touch(tmp_path / split, f"{split}-song")
+    folder = Folder(root=tmp_path)
+    assert {split: names(folder.tracks(split)) for split in ("train", "validation", "test")} == {
+        "train": ["train-song"], "validation": ["validation-song"], "test": ["test-song"]
+    }  # fmt: skip
+    assert len(folder.tracks("all")) == 3
+
+
+def test_without_split_folders_no_group_is_in_two_splits(tmp_path):
+    touch(tmp_path, *(f"singer{i}_{j}" for i in range(10) for j in range(3)))
+    folder = Folder(root=tmp_path, group="^[^_]+", validation_share=0.2, test=("singer3_*",))
+    splits = {split: {t.group for t in folder.tracks(split)} for split in ("train", "validation", "test")}
+    assert splits["test"] == {"singer3"}
+    assert len(splits["validation"]) == 2
+    assert len(splits["train"]) == 7
+    assert not splits["train"] & splits["validation"]
+    assert sum(len(folder.tracks(s)) for s in splits) == 30
+
+
+def test_the_split_is_the_same_every_time_and_keeps_its_choices_when_songs_are_added(tmp_path):
+    touch(tmp_path, *(f"song{i}" for i in range(20)))
+    before = names(Folder(root=tmp_path).tracks("validation"))
+    assert before == names(Folder(root=tmp_path).tracks("validation"))
+    touch(tmp_path, "another")
+    assert len(set(before) & set(names(Folder(root=tmp_path).tracks("validation")))) >= 1
+
+
+def test_patterns_choose_the_validation_songs(tmp_path):
+    touch(tmp_path, "a_1", "a_2", "b_1")
+    folder = Folder(root=tmp_path, group="^[^_]+", validation=("a_1",))
+    assert names(folder.tracks("validation")) == ["a_1", "a_2"], "the whole group goes with the song"
+    assert names(folder.tracks("train")) == ["b_1"]
+
+
+def test_a_song_with_and_one_without_a_mixture(tmp_path):
+    songs = write_songs(tmp_path, ["x", "y"], ("vocals", "drums"))
+    (songs / "y" / "mixture.wav").unlink()
+    with_mixture, without = Folder(root=songs).tracks("all")
+    assert (with_mixture.mixture, with_mixture.complete) == (songs / "x" / "mixture.wav", False)
+    assert (without.mixture, without.complete) == (None, True)
+    assert with_mixture.stems == {s: (songs / "x" / f"{s}.wav",) for s in ("vocals", "drums")}
+
+
+def test_every_format_counts_and_other_files_do_not(tmp_path):
+    song = tmp_path / "song"
+    song.mkdir()
+    for name in ("a.wav", "b.FLAC", "c.mp3", "d.ogg", "cover.png", ".hidden.wav", "info.json"):
+        (song / name).touch()
+    assert set(Folder(root=tmp_path).tracks("all")[0].stems) == {"a", "b", "c", "d"}
+
+
+def test_two_files_for_one_stem_are_an_error(tmp_path):
+    touch(tmp_path, "song")
+    (tmp_path / "song" / "vocals.flac").touch()
+    with pytest.raises(CorpusError, match=r"vocals\.flac and vocals\.wav are both vocals"):
+        Folder(root=tmp_path).tracks("train")
+
+
+def test_nothing_there_names_the_folder_and_what_was_expected(tmp_path):
+    for root in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(CorpusError, match=re.escape(str(root)) + r".*<song>/mixture\.wav"):
+            Folder(root=root).tracks("train")
+
+
+def test_a_group_must_be_a_regular_expression():
+    with pytest.raises(ValueError, match="not a regular expression"):
+        Folder(group="(")

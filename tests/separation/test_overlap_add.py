@@ -1,0 +1,37 @@
+"""Overlap-add: what goes in comes out."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sepkit.separation.overlap_add import Chunking, overlap_add
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 700), st.integers(2, 300), st.floats(0, 0.75), st.integers(1, 2))
+def test_the_identity_is_exact_for_any_chunk_and_overlap(time, chunk, share, channels):
+    mixture = torch.rand(channels, time) * 2 - 1
+    chunking = Chunking.of(chunk, share, 1)
+    result = overlap_add(lambda x: torch.stack([x, -x]), mixture, chunking)
+    assert result.shape == (2, channels, time)
+    assert (result - torch.stack([mixture, -mixture])).abs().max() <= 1e-6
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 700), st.integers(2, 300), st.floats(0, 0.75))
+def test_every_chunk_has_the_full_length_and_none_is_more_than_needed(time, chunk, share):
+    chunking, seen = Chunking.of(chunk, share, 1), []
+    overlap_add(lambda x: (seen.append(x.shape[-1]), x[None])[1], torch.rand(1, time), chunking)
+    assert set(seen) == {chunking.chunk}
+    assert len(seen) == chunking.count(time)
+    assert len(seen) == 1 or (len(seen) - 1) * chunking.hop + chunking.overlap < time
+
+
+def test_a_seam_is_a_cross_fade():
+    chunking = Chunking(100, 20)
+    levels = iter([1.0, 0.0])
+    result = overlap_add(lambda x: torch.full_like(x, next(levels))[None], torch.ones(1, 180), chunking)[0, 0]
+    assert (result[:80] == 1).all()
+    assert (result[100:] == 0).all()
+    steps = result[80:100].diff()
+    torch.testing.assert_close(steps, torch.full_like(steps, -1 / 20))

@@ -1,0 +1,88 @@
+"""The separator as Python users call it."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sepkit.errors import ConfigError
+from sepkit.separation import Separator
+
+
+@pytest.mark.parametrize("band", ["full", "model"])
+@pytest.mark.parametrize(
+    ("rate", "channels", "time"), [(8000, 1, 1), (8000, 2, 4001), (44100, 2, 9999), (192000, 1, 5000)]
+)
+def test_stems_have_the_shape_of_the_mixture_and_add_up_to_it(trained, band, rate, channels, time):
+    separator = Separator.load(trained / "best_model.safetensors", device="cpu", band=band)
+    mixture = torch.randn(channels, time) * 0.1
+    stems = separator(mixture, rate)
+    assert list(stems) == ["vocals", "accompaniment"]
+    assert all(stem.shape == mixture.shape for stem in stems.values())
+    torch.testing.assert_close(sum(stems.values()), mixture, atol=1e-6, rtol=0)
+
+
+def test_digital_silence_gives_silence(trained):
+    separator = Separator.load(trained / "best_model.safetensors")
+    assert not any(stem.any() for stem in separator(torch.zeros(2, 3000), 44100).values())
+
+
+def test_both_bands_agree_at_the_rate_of_the_model(trained):
+    mixture = torch.randn(1, 8000) * 0.1
+    full, model = (Separator.load(trained / "best_model.safetensors", band=b)(mixture, 8000) for b in ("full", "model"))
+    torch.testing.assert_close(full["vocals"], model["vocals"])
+
+
+def test_a_song_of_many_chunks_has_no_seams(trained):
+    """With more context than the network uses, one pass over all equals many chunks away from their borders."""
+    separator = Separator.load(trained / "best_model.safetensors")
+    mixture = torch.randn(1, 8000 * 30) * 0.1
+    stems = separator(mixture, 8000)
+    assert stems["vocals"].shape == mixture.shape
+    level = stems["vocals"].square().unfold(-1, 800, 800).mean(-1).sqrt()
+    assert level.max() / level.min() < 1.5
+
+
+def test_a_hard_panned_song_stays_hard_panned(trained):
+    mixture = torch.zeros(2, 8000)
+    mixture[0] = torch.randn(8000) * 0.1
+    for band in ("full", "model"):
+        stems = Separator.load(trained / "best_model.safetensors", band=band)(mixture, 8000)
+        assert stems["vocals"][0].abs().max() > 0
+        assert not stems["vocals"][1].any()
+
+
+def test_separate_file_writes_what_calling_returns(trained, songs, tmp_path):
+    separator = Separator.load(trained / "best_model.safetensors")
+    song = songs / "one" / "mixture.wav"
+    written = separator.separate_file(song, tmp_path / "out", bit_depth="float")
+    mixture, rate = soundfile.read(song, dtype="float32")
+    stems = separator(torch.from_numpy(np.ascontiguousarray(mixture.T)), rate)
+    assert written.files == {s: tmp_path / "out" / "mixture" / f"{s}.wav" for s in ("vocals", "accompaniment")}
+    for stem, file in written.files.items():
+        np.testing.assert_array_equal(soundfile.read(file, dtype="float32")[0].T, stems[stem].numpy())
+
+
+def test_the_residual_is_named_or_left_out_or_refused(trained):
+    path = trained / "best_model.safetensors"
+    assert Separator.load(path, residual="karaoke").stems == ("vocals", "karaoke")
+    assert Separator.load(path, residual="").stems == ("vocals",)
+    with pytest.raises(ConfigError, match="vocals"):
+        Separator.load(path, residual="vocals")
+
+
+def test_a_failed_write_leaves_nothing(trained, songs, tmp_path, monkeypatch):
+    separator = Separator.load(trained / "best_model.safetensors")
+    calls = []
+
+    def full_disk(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return original(*args, **kwargs)
+
+    original = soundfile.write
+    monkeypatch.setattr(soundfile, "write", full_disk)
+    with pytest.raises(Exception, match="No space left"):
+        separator.separate_file(songs / "one" / "mixture.wav", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

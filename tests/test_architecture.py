@@ -1,0 +1,36 @@
+"""The promises that the folder listing makes: imports go one way, and cheap things stay cheap."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_imports_go_one_way(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(config_filename="pyproject.toml", no_cache=True) == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sepkit",
+        "import sepkit.cli",
+        "import sepkit.builtin, sepkit.config; sepkit.config.validate({}, 'test')",
+        "from click.testing import CliRunner; from sepkit.cli.app import sepkit as s; "
+        "assert CliRunner().invoke(s, ['--help']).exit_code == 0",
+    ],
+)
+def test_configs_and_help_import_neither_torch_nor_numpy(code):
+    check = "; import sys; print(sorted({'torch', 'numpy', 'soundfile', 'rich'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_command_and_the_module_are_the_same():
+    command = subprocess.run([sys.executable, "-m", "sepkit", "--version"], capture_output=True, text=True, check=True)
+    assert command.stdout.startswith("python -m sepkit, version") or command.stdout.startswith("sepkit, version")

@@ -1,0 +1,194 @@
+"""Runs through the real command line: resuming, fine-tuning, stopping early, and folders in use."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sepkit.checkpoints import model_file
+from sepkit.training.early_stopping import EarlyStopping
+
+
+def history(run):
+    return [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+
+
+def weights(run, name="last_state.safetensors"):
+    return load_file(run / name)
+
+
+def test_a_resumed_run_ends_like_an_uninterrupted_one(sepkit, small_config, songs, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    schedule = ("--set", 'train.schedule={name="cosine", warmup_steps=2}', "--set", "train.epochs=4")
+    assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", whole, *schedule).code == 0
+    from sepkit.training import loop
+
+    original, seen = loop.states.save, []
+
+    def save_twice_then_die(*args):
+        original(*args)
+        seen.append(1)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    loop.states.save = save_twice_then_die
+    try:
+        assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", parts, *schedule).code == 130
+    finally:
+        loop.states.save = original
+    assert len(history(parts)) == 2
+    assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", parts, *schedule, "--resume").code == 0
+    one, other = weights(whole), weights(parts)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    same = ("epoch", "step", "train_loss", "validation_loss", "lr", "best")
+    assert [[row[k] for k in same] for row in history(whole)] == [[row[k] for k in same] for row in history(parts)]
+
+
+def test_resume_without_a_state_starts_and_on_a_finished_run_says_so(sepkit, small_config, songs, tmp_path):
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r", "--resume", "--json")
+    assert sepkit(*command).json["reason"] == "all epochs done"
+    before = (tmp_path / "r" / "best_model.safetensors").read_bytes()
+    again = sepkit(*command)
+    assert (again.code, again.json["reason"]) == (0, "finished before")
+    assert (tmp_path / "r" / "best_model.safetensors").read_bytes() == before
+    longer = sepkit(*command, "--epochs", 3).json
+    assert longer["epochs"] == 3
+
+
+def test_a_used_folder_is_refused_and_kept(sepkit, small_config, songs, trained):
+    before = {p.name: p.read_bytes() for p in trained.iterdir()}
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", trained)
+    assert done.code == 2
+    assert "--resume" in done.err
+    assert "--overwrite" in done.err
+    assert {p.name: p.read_bytes() for p in trained.iterdir()} == before
+    bad = sepkit("train", small_config, "--data-dir", songs / "no", "--output-dir", trained, "--overwrite")
+    assert bad.code == 1
+    assert {p.name: p.read_bytes() for p in trained.iterdir()} == before
+    assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", trained, "--overwrite").code == 0
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "values"),
+    [
+        ("model.hidden=9", "model.hidden", ("9", "8")),
+        ("audio.sample_rate=16000", "audio.sample_rate", ("16000", "8000")),
+    ],
+)
+def test_resuming_another_network_names_both_values(sepkit, small_config, songs, trained, override, key, values):
+    before = {p.name: p.read_bytes() for p in trained.iterdir()}
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", trained, "--resume", "--set", override)
+    assert done.code == 2
+    for part in (key, *values):
+        assert part in done.err
+    assert {p.name: p.read_bytes() for p in trained.iterdir()} == before
+
+
+def test_fine_tuning_starts_from_weights_with_a_fresh_optimiser(sepkit, small_config, songs, trained, tmp_path):
+    best = trained / "best_model.safetensors"
+    tuned = tmp_path / "tuned"
+    command = ("train", small_config, "--data-dir", songs, "--resume-from", best, "--epochs", 1)
+    assert sepkit(*command, "--output-dir", trained).code == 2
+    assert best.exists()
+    tiny_step = ("--set", "train.optimizer.lr=1e-12", "--set", "train.optimizer.weight_decay=0")
+    done = sepkit(*command, "--output-dir", tuned, *tiny_step)
+    assert done.code == 0, done.err
+    assert [row["epoch"] for row in history(tuned)] == [1]
+    start, end = model_file.load(best).weights, model_file.load(tuned / "best_model.safetensors").weights
+    learned = [name for name in start if "running" not in name and "num_batches" not in name]
+    assert all(torch.allclose(start[name], end[name], atol=1e-6) for name in learned)
+
+
+def test_resume_from_a_state_continues_it_in_another_folder(sepkit, small_config, songs, trained, tmp_path):
+    other = tmp_path / "other"
+    done = sepkit(
+        "train", small_config, "--data-dir", songs, "--output-dir", other, "--epochs", 3,
+        "--resume-from", trained / "last_state.safetensors",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert [row["epoch"] for row in history(other)] == [1, 2, 3]
+    assert (other / "best_model.safetensors").exists()
+
+
+def test_contradicting_options(sepkit, small_config, songs):
+    done = sepkit("train", small_config, "--data-dir", songs, "--resume", "--overwrite")
+    assert done.code == 2
+
+
+def test_it_learns(sepkit, small_config, songs, tmp_path):
+    done = sepkit(
+        "train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r", "--epochs", 6,
+        "--set", "train.steps_per_epoch=12", "--set", "train.optimizer.lr=5e-3",
+    )  # fmt: skip
+    assert done.code == 0
+    losses = [row["validation_loss"] for row in history(tmp_path / "r")]
+    assert losses[-1] < 0.97 * losses[0]
+
+
+def test_patience_ends_the_run_and_the_best_model_is_the_best_epoch(sepkit, small_config, songs, tmp_path):
+    done = sepkit(
+        "train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r", "--epochs", 50, "--json",
+        "--set", "train.patience=2", "--set", "train.optimizer.lr=0.5",
+    ).json  # fmt: skip
+    assert done["reason"] == "no improvement"
+    rows = history(tmp_path / "r")
+    assert len(rows) == done["best_epoch"] + 2
+    best = min(rows, key=lambda row: row["validation_loss"])
+    assert best["epoch"] == done["best_epoch"]
+    manifest = model_file.load(tmp_path / "r" / "best_model.safetensors").manifest
+    assert manifest.epoch == done["best_epoch"]
+    assert manifest.metrics["validation_loss"] == best["validation_loss"]
+
+
+def test_bf16_trains_on_the_cpu(sepkit, small_config, songs, tmp_path):
+    done = sepkit(
+        "train",
+        small_config,
+        "--data-dir",
+        songs,
+        "--output-dir",
+        tmp_path,
+        "--set",
+        "train.precision=bf16",
+        "--overwrite",
+    )
+    assert done.code == 0, done.err
+    assert "bfloat16" in done.err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA has fp16")
+def test_fp16_without_cuda_is_refused(sepkit, small_config, songs, tmp_path):
+    done = sepkit(
+        "train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r", "--set", "train.precision=fp16"
+    )
+    assert done.code == 2
+    assert "CUDA" in done.err
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_fp16_with_a_scaler_on_cuda(sepkit, small_config, songs, tmp_path):
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r", "--device", "cuda")
+    assert done.code == 0, done.err
+    assert "float16" in done.err
+
+
+def test_early_stopping_never_takes_nan_for_better():
+    stopping = EarlyStopping(patience=2)
+    assert stopping.update(1, 1.0)
+    assert not stopping.update(2, float("nan"))
+    assert not stopping.exhausted
+    assert not stopping.update(3, float("inf"))
+    assert stopping.exhausted
+    assert (stopping.best, stopping.best_epoch) == (1.0, 1)
+
+
+def test_a_run_without_a_finite_loss_says_so(sepkit, small_config, songs, tmp_path):
+    done = sepkit(
+        "train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r",
+        "--set", "train.optimizer.lr=1e30", "--set", "train.clip_norm=0",
+    )  # fmt: skip
+    assert done.code == 1
+    assert "finite" in done.err
+    assert not (tmp_path / "r" / "best_model.safetensors").exists()
