@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     Metric = Callable[[Samples, Samples, Samples], np.ndarray[Any, np.dtype[np.float64]]]
     Augmentation = Callable[[Samples, Samples, np.random.Generator], tuple[Samples, Samples]]
 
-Split = Literal["train", "validation", "test"]
+
+LOWEST_RATE, HIGHEST_RATE = 1000, 384_000
+"""Hz"""
+MOST_CHANNELS = 64
 
 
 class Section(BaseModel):
@@ -54,8 +57,8 @@ def reject_unknown_keys(data: Any, known: dict[str, Any]) -> None:
 class AudioSpec:
     """What a network hears and estimates: rate in Hz, channel count, and the names of its sources in output order."""
 
-    sample_rate: int = Field(default=22050, ge=1000, le=384_000)
-    channels: int = Field(default=1, ge=1, le=64)
+    sample_rate: int = Field(default=22050, ge=LOWEST_RATE, le=HIGHEST_RATE)
+    channels: int = Field(default=1, ge=1, le=MOST_CHANNELS)
     sources: tuple[str, ...] = Field(default=("vocals",), min_length=1)
 
     @model_validator(mode="before")
@@ -96,14 +99,13 @@ class Track:
         group: What must never be split between training and validation (the song itself, or its singer, say).
         complete: The stems are all that sounds: what is not the target is the sum of the other stems. Otherwise it is
             the mixture minus the target.
-
     """
 
     name: str
     stems: dict[str, tuple[Path, ...]]
     mixture: Path | None = None
     group: str = ""
-    complete: bool = field(default=False)
+    complete: bool = False
 
 
 class Component(Section):
@@ -130,7 +132,6 @@ class DatasetConfig(Component):
 
         Raises:
             CorpusError: the folder is not this corpus; the message holds the path that was tried.
-
         """
 
 
@@ -159,7 +160,10 @@ class LossConfig(Component):
 
     @abstractmethod
     def build(self, audio: AudioSpec) -> Loss:
-        """Return (estimate, target) -> scalar, both [batch, source, channel, time]."""
+        """Return (estimate, target) -> scalar, both [batch, source, channel, time].
+
+        Where sources of a batch are absent, the present ones come as examples of one source, [n, 1, channel, time].
+        """
 
 
 class MetricConfig(Component):

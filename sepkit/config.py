@@ -4,6 +4,7 @@ Never builds anything. Components are resolved by name through the registries, s
 dumped and described like our own.
 """
 
+import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,10 +57,11 @@ class TrainSettings(Section):
     epochs: int = Field(default=1000, ge=1)
     batch_size: int = Field(default=32, ge=1)
     steps_per_epoch: int = Field(default=500, ge=0, description="0: as many as cover the corpus once")
-    chunk_seconds: float = Field(default=4.0, gt=0, description="length of a training example")
+    chunk_seconds: float = Field(default=4.0, ge=0.1, description="length of a training example")
     remix: float = Field(default=0.7, ge=0, le=1, description="share of examples mixed from different songs")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        default="auto", description="auto: fp16 with a gradient scaler on CUDA, else bf16 where the CPU computes in it"
+        default="auto",
+        description="auto: fp16 with a gradient scaler on CUDA, bf16 on a CPU with matrix units for it, else fp32",
     )
     patience: int = Field(default=15, ge=1, description="epochs without a better validation loss before the run stops")
     clip_norm: float = Field(default=5.0, ge=0, description="largest norm of the gradient; 0: not clipped")
@@ -71,7 +73,7 @@ class TrainSettings(Section):
 class SeparateSettings(Section):
     """`[separate]`"""
 
-    chunk_seconds: float = Field(default=12.0, gt=0, description="length of the pieces that the network gets")
+    chunk_seconds: float = Field(default=12.0, ge=0.1, description="length of the pieces that the network gets")
     overlap: float = Field(default=0.25, ge=0, le=0.75, description="share of a chunk that overlaps with the next")
     residual: str = Field(default="accompaniment", description='name of mixture - targets; "": none is written')
 
@@ -121,12 +123,12 @@ class Shortcuts:
 
     def apply(self, values: dict[str, Any]) -> None:
         """Write the options into the tables of a config."""
-        train = values.setdefault("train", {})
-        for key, value in (("batch_size", self.batch_size), ("epochs", self.epochs)):
-            if value is not None:
-                train[key] = value
+        if self.batch_size is not None:
+            set_value(values, f"train.batch_size={self.batch_size}")
+        if self.epochs is not None:
+            set_value(values, f"train.epochs={self.epochs}")
         if self.target is not None:
-            values.setdefault("audio", {})["sources"] = [self.target]
+            set_value(values, f"audio.sources={json.dumps([self.target])}")
         if self.data_dir is not None:
             values["datasets"] = [_folder_settings(values) | {"name": "folder", "root": str(self.data_dir)}]
 
@@ -136,7 +138,6 @@ def load(path: Path | None, overrides: Sequence[str] = (), shortcuts: Shortcuts 
 
     Raises:
         ConfigError: the file is missing or no TOML, or a value does not fit; every fault is named with its location.
-
     """
     values = read_toml(path) if path else {}
     for override in overrides:
@@ -204,19 +205,20 @@ def json_schema() -> dict[str, Any]:
         field = schema["properties"][key]
         field.update({"items": {"anyOf": options}} if field.get("type") == "array" else {"anyOf": options})
         field.pop("$ref", None)
+        for option in options:  # references count from the root
+            schema["$defs"].update(option.pop("$defs", {}))
     return schema
 
 
 def _folder_settings(values: dict[str, Any]) -> dict[str, Any]:
     """The settings of the config's own plain folder, such as its groups, which outlive a change of its root."""
     datasets = values.get("datasets", [])
-    return datasets[0] if len(datasets) == 1 and datasets[0].get("name") == "folder" else {}
+    first = datasets[0] if isinstance(datasets, list) and len(datasets) == 1 else {}
+    return first if isinstance(first, dict) and first.get("name") == "folder" else {}
 
 
 def _child(here: Any, part: str, override: str) -> Any:
-    if isinstance(here, list):
-        return here[_index(here, part, override)]
-    child = here.setdefault(part, {})
+    child = here[_index(here, part, override)] if isinstance(here, list) else here.setdefault(part, {})
     if not isinstance(child, dict | list):
         raise ConfigError(f'--set {override}: "{part}" is a value, not a table')
     return child

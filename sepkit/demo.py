@@ -9,9 +9,14 @@ import torch
 from sepkit import config as configs
 from sepkit.checkpoints import model_file
 from sepkit.config import RunConfig
+from sepkit.errors import ConfigError
 from sepkit.evaluation.evaluate import Evaluation, evaluate
 from sepkit.separation import Separator
+from sepkit.training.run_directory import RunDirectory
 from sepkit.training.start import Start, begin
+
+# Rendered in seconds, and enough to learn from.
+_SONGS = {"train": 10, "validation": 1, "test": 1, "seconds": 20.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ def run_demo(folder: Path, device: torch.device, epochs: int | None, say: Callab
     Running it again replaces the model and the stems, and keeps the songs.
     """
     config = demo_config(folder, epochs)
+    if RunDirectory(folder / "checkpoints").used() and not (folder / "songs" / "recipe.txt").exists():
+        raise ConfigError(f"{folder} holds a run that is not the demo's; give another --output-dir")
     say(f"Rendering songs in {folder / 'songs'}")
     dataset = config.datasets[0]
     track = dataset.tracks("test")[0]
@@ -47,7 +54,7 @@ def run_demo(folder: Path, device: torch.device, epochs: int | None, say: Callab
 def demo_config(folder: Path, epochs: int | None = None) -> RunConfig:
     """Return the config of the demo."""
     values = configs.read_toml(_tiny_cpu())
-    values["datasets"] = [{"name": "synthetic", "root": str(folder / "songs")}]
+    values["datasets"] = [{"name": "synthetic", "root": str(folder / "songs"), **_SONGS}]
     if epochs:
         values["train"]["epochs"] = epochs
     return configs.validate(values, "the demo")

@@ -16,7 +16,6 @@ def choose(name: str) -> torch.device:
 
     Raises:
         ConfigError: the device is not available here.
-
     """
     torch.set_flush_denormal(True)
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -41,10 +40,9 @@ class Precision:
 
         Raises:
             ConfigError: fp16 without CUDA: it needs a gradient scaler, which other devices lack.
-
         """
         if setting == "auto":
-            setting = "fp16" if device.type == "cuda" else "fp32"
+            setting = "fp16" if device.type == "cuda" else "bf16" if _computes_in_bf16(device) else "fp32"
         if setting == "fp16" and device.type != "cuda":
             raise ConfigError(f'precision "fp16" needs CUDA; on {device.type} use "auto", "bf16" or "fp32"')
         return cls(device.type, {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[setting])
@@ -56,3 +54,9 @@ class Precision:
     def scaler(self) -> torch.amp.GradScaler:
         """Return the gradient scaler: active for fp16, whose small gradients would vanish, else a no-op."""
         return torch.amp.GradScaler(self.device, enabled=self.dtype == torch.float16)
+
+
+def _computes_in_bf16(device: torch.device) -> bool:
+    """Return whether a CPU has units for products of bfloat16 matrices; without them bf16 is slower than fp32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(capabilities.get("amx_bf16", False))

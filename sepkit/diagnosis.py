@@ -79,7 +79,7 @@ def _ffmpeg() -> Check:
         return Check("ffmpeg", "ok", path)
     return Check(
         "ffmpeg", "missing",
-        "needed for .stem.mp4, .m4a and museval only: apt-get, brew or winget install ffmpeg",
+        "museval needs it, nothing else: apt-get, brew or winget install ffmpeg",
     )  # fmt: skip
 
 
@@ -92,6 +92,6 @@ def _museval() -> Check:
 def _plugins() -> list[Check]:
     checks = []
     for plugin in (*builtin()[1], *external()[1]):
-        state: Literal["ok", "broken"] = "broken" if plugin.error else "ok"
+        state: Literal["ok", "broken"] = "broken" if plugin.error and not plugin.disabled else "ok"
         checks.append(Check(f"plugin {plugin.id}", state, plugin.error or plugin.version))
     return checks

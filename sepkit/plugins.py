@@ -6,11 +6,12 @@ asks for a name that is not built in, or for a listing.
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, version
 from types import ModuleType
+from typing import Any, Generic, TypeVar
 
 import pluggy
 
@@ -28,6 +29,8 @@ from sepkit.errors import PluginError, reason
 GROUP = "sepkit"
 DISABLE = "SEPKIT_DISABLE_PLUGINS"
 
+C = TypeVar("C", bound=Component)
+
 log = logging.getLogger(__name__)
 
 
@@ -39,6 +42,7 @@ class Plugin:
     version: str
     entry: str
     error: str = ""
+    disabled: bool = False
 
     @property
     def id(self) -> str:
@@ -47,11 +51,16 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True)
-class Provided:
+class Provided(Generic[C]):
     """A component class and the plugin that provides it."""
 
-    component: type[Component]
+    component: type[C]
     plugin: Plugin
+
+    @property
+    def name(self) -> str:
+        """The name under which a config asks for it."""
+        return self.component.registered_name()
 
 
 BUILTIN = Plugin("sepkit", version("sepkit"), "builtin")
@@ -73,7 +82,7 @@ def external() -> tuple[pluggy.PluginManager, tuple[Plugin, ...]]:
     for entry in sorted(entry_points(group=GROUP), key=lambda e: (_distribution(e), e.name)):
         plugin = _load(manager, entry)
         found.append(plugin)
-        if plugin.error and plugin.error != _DISABLED:
+        if plugin.error and not plugin.disabled:
             log.warning(
                 "plugin %s %s (entry point %s) is left out: %s",
                 plugin.distribution, plugin.version, plugin.entry, plugin.error,
@@ -81,10 +90,7 @@ def external() -> tuple[pluggy.PluginManager, tuple[Plugin, ...]]:
     return manager, tuple(found)
 
 
-_DISABLED = f"disabled by {DISABLE}"
-
-
-def provided(manager: pluggy.PluginManager, found: tuple[Plugin, ...], hook: str) -> list[Provided]:
+def provided(manager: pluggy.PluginManager, found: tuple[Plugin, ...], hook: str) -> list[Provided[Any]]:
     """Call one hook of the plugins in `found` and return what they offer, with its origin."""
     by_id = {plugin.id: plugin for plugin in found}
     impls = [impl for impl in getattr(manager.hook, hook).get_hookimpls() if impl.plugin_name in by_id]
@@ -100,14 +106,14 @@ def _manager() -> pluggy.PluginManager:
 def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> Plugin:
     name = _distribution(entry)
     plugin = Plugin(name, entry.dist.version if entry.dist else "", entry.name)
-    if {name, entry.name, plugin.id} & set(os.environ.get(DISABLE, "").split(",")):
-        return Plugin(name, plugin.version, entry.name, _DISABLED)
+    if {name, entry.name, plugin.id} & {part.strip() for part in os.environ.get(DISABLE, "").split(",")}:
+        return replace(plugin, error=f"disabled by {DISABLE}", disabled=True)
     try:
         _register(manager, plugin, entry.load())
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  a stranger's module may raise anything, SystemExit included
-        return Plugin(name, plugin.version, entry.name, reason(error))
+        return replace(plugin, error=reason(error))
     return plugin
 
 

@@ -4,31 +4,18 @@ Built-ins are looked up first; third-party packages are imported only for names 
 shadows a built-in, and two plugins that offer one name are an error as soon as that name is asked for.
 """
 
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic
 
 from sepkit import plugins
 from sepkit.component import (
     AugmentationConfig,
-    Component,
     DatasetConfig,
     LossConfig,
     MetricConfig,
     ModelConfig,
 )
 from sepkit.errors import PluginError, did_you_mean
-from sepkit.plugins import DISABLE, Plugin
-
-C = TypeVar("C", bound=Component)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[C]):
-    """A registered component."""
-
-    name: str
-    component: type[C]
-    plugin: Plugin
+from sepkit.plugins import DISABLE, C, Provided
 
 
 class Registry(Generic[C]):
@@ -39,12 +26,11 @@ class Registry(Generic[C]):
         self.kind = base.kind
         self._hook = hook
 
-    def get(self, name: str) -> Entry[C]:
+    def get(self, name: str) -> Provided[C]:
         """Return the component called `name`.
 
         Raises:
             PluginError: nobody offers it, or two plugins do.
-
         """
         matches = [e for e in self._builtin() if e.name == name] or [e for e in self._external() if e.name == name]
         if not matches:
@@ -56,11 +42,12 @@ class Registry(Generic[C]):
             )
         return matches[0]
 
-    def entries(self) -> list[Entry[C]]:
-        """Return all that can be asked for or is in conflict, built-ins first."""
-        return self._builtin() + self._external()
+    def entries(self) -> list[Provided[C]]:
+        """Return all that can be asked for, built-ins first, and what is in conflict among plugins."""
+        names = {e.name for e in self._builtin()}
+        return self._builtin() + [e for e in self._external() if e.name not in names]
 
-    def shadowed(self) -> list[Entry[C]]:
+    def shadowed(self) -> list[Provided[C]]:
         """Return what plugins offer under the name of a built-in. It is never used."""
         names = {e.name for e in self._builtin()}
         return [e for e in self._external() if e.name in names]
@@ -78,15 +65,11 @@ class Registry(Generic[C]):
             raise ValueError(str(error)) from error
         return component.model_validate(value)
 
-    def _builtin(self) -> list[Entry[C]]:
-        return self._entries(*plugins.builtin())
+    def _builtin(self) -> list[Provided[C]]:
+        return plugins.provided(*plugins.builtin(), self._hook)
 
-    def _external(self) -> list[Entry[C]]:
-        return self._entries(*plugins.external())
-
-    def _entries(self, manager: Any, found: tuple[Plugin, ...]) -> list[Entry[C]]:
-        offers = plugins.provided(manager, found, self._hook)
-        return [Entry(o.component.registered_name(), cast("type[C]", o.component), o.plugin) for o in offers]
+    def _external(self) -> list[Provided[C]]:
+        return plugins.provided(*plugins.external(), self._hook)
 
     def _unknown(self, name: str) -> str:
         names = sorted({e.name for e in self.entries()})

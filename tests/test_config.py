@@ -116,11 +116,14 @@ def test_the_schema_describes_components_and_rejects_unknown_keys():
     assert {option["title"] for option in schema["properties"]["losses"]["items"]["anyOf"]} >= {"l1", "mse"}
 
 
-@given(st.text(max_size=60))
-def test_no_override_text_ever_raises_anything_but_a_config_error(text):
-    values: dict = {"train": {"epochs": 3}, "losses": [{"name": "l1"}]}
-    try:
-        configs.set_value(values, text)
-        configs.validate(values, "test")
-    except ConfigError:
-        pass
+KEYS = st.sampled_from(["train", "epochs", "losses", "0", "name", "audio", "sources", "datasets", "root", "seed", "x"])
+
+
+@given(st.lists(KEYS, min_size=1, max_size=4), st.sampled_from(["3", "x", '"y"', "[]", "{}", '["a"]', "1e-9", ""]))
+def test_no_override_raises_anything_but_a_config_error(path, value):
+    override = f"{'.'.join(path)}={value}"
+    for shortcuts in (Shortcuts(), Shortcuts(Path("d"), "drums", 4, 2)):
+        try:
+            configs.load(CONFIGS / "vocals.toml", [override], shortcuts)
+        except ConfigError as error:
+            assert str(error)  # noqa: PT017

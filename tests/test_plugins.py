@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -131,6 +132,7 @@ def test_a_plugin_never_shadows_a_built_in(install_plugin, sepkit):
     install_plugin("sepkit-evil", "evil", "sepkit_evil", UNET.format(name="crnn"))
     assert MODELS.get("crnn").plugin.distribution == "sepkit"
     row = next(r for r in sepkit("plugins", "list", "--json").json["plugins"] if r["distribution"] == "sepkit-evil")
+    assert [r["name"] for r in sepkit("models", "list", "--json").json["models"]].count("crnn") == 1
     assert row["ignored"] == ["model crnn: built in"]
 
 
@@ -140,21 +142,55 @@ def test_an_unknown_name_lists_what_exists_and_what_failed(install_plugin):
         MODELS.get("unet")
 
 
-def test_pip_installs_the_plugin_of_the_design(tmp_path):
-    """The whole package as a stranger writes it, built and installed by pip, in processes of its own."""
-    package, site = tmp_path / "sepkit-unet", tmp_path / "site"
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_the_plugin_of_the_readme_installs_by_pip_trains_and_separates(readme, small_config, songs, tmp_path):
+    toml = blocks(readme, "toml")[0]
+    python = next(block for block in blocks(readme, "python") if "hookimpl" in block)
+    package, site, run = tmp_path / "sepkit-fir", tmp_path / "site", tmp_path / "run"
     package.mkdir()
-    (package / "sepkit_unet.py").write_text(UNET.format(name="unet"))
-    (package / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-        '[project]\nname = "sepkit-unet"\nversion = "0.1"\ndependencies = ["sepkit"]\n'
-        '[project.entry-points.sepkit]\nunet = "sepkit_unet"\n'
+    (package / "sepkit_fir.py").write_text(python)
+    build = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    (package / "pyproject.toml").write_text(build + toml)
+    pip = ["pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", site, package]
+    module(*pip)
+    env = {**os.environ, "PYTHONPATH": str(site)}
+    listed = json.loads(module("sepkit", "plugins", "list", "--json", env=env))
+    assert [row["provides"] for row in listed["plugins"] if row["distribution"] == "sepkit-fir"] == [{"model": ["fir"]}]
+    module(
+        "sepkit",
+        "train",
+        small_config,
+        "--data-dir",
+        songs,
+        "--output-dir",
+        run,
+        "--set",
+        'model={name="fir"}',
+        env=env,
     )
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", site, package]
-    subprocess.run(pip, check=True, capture_output=True)
-    listed = subprocess.run(
-        [sys.executable, "-m", "sepkit", "plugins", "list", "--json"],
-        env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    rows = {row["distribution"]: row for row in json.loads(listed.stdout)["plugins"]}
-    assert rows["sepkit-unet"]["provides"] == {"model": ["unet"]}
+    module("sepkit", "separate", songs / "one" / "mixture.wav", "-m", run, "-o", tmp_path / "out", env=env)
+    assert {p.name for p in (tmp_path / "out" / "mixture").iterdir()} == {"vocals.wav", "accompaniment.wav"}
+
+
+def blocks(readme, language):
+    text = (Path(__file__).parent.parent / readme).read_text(encoding="utf-8")
+    return [block.split("```")[0] for block in text.split(f"```{language}\n")[1:]]
+
+
+def module(*args, env=None):
+    command = [sys.executable, "-m", *map(str, args)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_disabled_plugins_are_named_with_or_without_spaces_and_are_no_fault(install_plugin, sepkit, monkeypatch):
+    install_plugin("sepkit-a", "a", "sepkit_a", UNET.format(name="unet_a"))
+    install_plugin("sepkit-b", "b", "sepkit_b", UNET.format(name="unet_b"))
+    monkeypatch.setenv("SEPKIT_DISABLE_PLUGINS", "sepkit-a, sepkit-b")
+    plugins.external.cache_clear()
+    done = sepkit("doctor", "--json")
+    assert done.code == 0
+    assert done.err == ""
+    with pytest.raises(PluginError, match="unknown model"):
+        MODELS.get("unet_b")

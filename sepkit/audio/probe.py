@@ -6,6 +6,7 @@ from pathlib import Path
 import soundfile
 
 from sepkit.audio.formats import READABLE
+from sepkit.component import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS
 from sepkit.errors import AudioError
 
 
@@ -28,7 +29,6 @@ def probe(path: Path) -> AudioInfo:
 
     Raises:
         AudioError: no such file, a folder or a special file, empty, or not audio that libsndfile knows.
-
     """
     if not path.exists():
         raise AudioError(f"{path}: no such file")
@@ -44,6 +44,11 @@ def probe(path: Path) -> AudioInfo:
         raise AudioError(f"{path}: not readable as audio ({cause(error)}). {READABLE}") from None
     if info.frames < 1:
         raise AudioError(f"{path}: the file holds no samples")
+    if not LOWEST_RATE <= info.samplerate <= HIGHEST_RATE or info.channels > MOST_CHANNELS:
+        raise AudioError(
+            f"{path}: {info.samplerate} Hz and {info.channels} channels; "
+            f"sepkit reads {LOWEST_RATE} to {HIGHEST_RATE} Hz and up to {MOST_CHANNELS} channels"
+        )
     return AudioInfo(info.samplerate, info.channels, info.frames)
 
 

@@ -20,20 +20,10 @@ def read(path: Path, start: int = 0, frames: int = -1) -> "tuple[Samples, int]":
 
     Raises:
         AudioError: see `probe`; also a file that breaks off before its header says.
-
     """
     info = probe(path)
     wanted = max(0, info.frames - start if frames < 0 else min(frames, info.frames - start))
-    try:
-        samples, rate = soundfile.read(path, wanted, start, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"{path}: decoding failed ({cause(error)})") from None
-    if len(samples) < wanted:
-        at = start + len(samples)
-        raise AudioError(
-            f"{path}: truncated, decoded {at / rate:.1f} s of {info.seconds:.1f} s; fetch or export the file again"
-        )
-    return np.ascontiguousarray(samples.T), rate
+    return _decode(path, info, start, wanted), info.sample_rate
 
 
 def read_at(path: Path, sample_rate: int, channels: int, start: int, frames: int) -> "Samples":
@@ -50,8 +40,21 @@ def read_at(path: Path, sample_rate: int, channels: int, start: int, frames: int
     return resample(to_channels(block, channels), info.sample_rate, sample_rate)[:, offset : offset + frames]
 
 
+def _decode(path: Path, info: AudioInfo, start: int, wanted: int) -> "Samples":
+    try:
+        samples, _ = soundfile.read(path, wanted, start, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise AudioError(f"{path}: decoding failed ({cause(error)})") from None
+    if len(samples) < wanted:
+        at = (start + len(samples)) / info.sample_rate
+        raise AudioError(
+            f"{path}: truncated, decoded {at:.1f} s of {info.seconds:.1f} s; fetch or export the file again"
+        )
+    return np.ascontiguousarray(samples.T)
+
+
 def _read_within(path: Path, info: AudioInfo, first: int, last: int) -> "Samples":
     """Frames [first, last) of the file, zeros where it has none."""
     begin, end = max(first, 0), min(last, info.frames)
-    block = read(path, begin, end - begin)[0] if end > begin else np.zeros((info.channels, 0), np.float32)
+    block = _decode(path, info, begin, end - begin) if end > begin else np.zeros((info.channels, 0), np.float32)
     return np.pad(block, ((0, 0), (max(0, min(begin, last) - first), max(0, last - max(end, first, begin)))))

@@ -23,7 +23,6 @@ def write_wav(path: Path, samples: "Samples", sample_rate: int, bit_depth: BitDe
 
     Raises:
         AudioError: the disk is full, or the folder cannot be written.
-
     """
     data, subtype = _encode(samples, bit_depth)
     try:

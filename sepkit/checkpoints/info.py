@@ -22,14 +22,11 @@ def describe(subject: Path | str) -> dict[str, Any]:
     Raises:
         ModelFileError: the file cannot be used.
         PluginError: no model has this name.
-
     """
     if isinstance(subject, Path):
         loaded = model_file.load(subject)
-        network = loaded.network()
-        assert network is not None
         manifest = loaded.manifest.model_dump(mode="json")
-        return {"file": str(subject), **manifest, **cost(network, loaded.manifest.audio)}
+        return {"file": str(subject), **manifest, **cost(loaded.network(), loaded.manifest.audio)}
     entry = MODELS.get(subject)
     try:
         model, audio = entry.component.model_validate({"name": subject}), AudioSpec()

@@ -14,7 +14,6 @@ def locate(asked: str = "") -> Path:
 
     Raises:
         ModelFileError: there is none; the message says how to get one.
-
     """
     named = asked or os.environ.get(VARIABLE, "")
     path = Path(named) if named else DEFAULT

@@ -53,22 +53,32 @@ class ModelFile:
     manifest: Manifest
     weights: dict[str, Tensor]
 
-    def network(self, wanted: AudioSpec | None = None) -> nn.Module | None:
-        """Return the network in evaluation mode, with its weights; for `wanted` rate and channels, if it can do that.
+    def network(self) -> nn.Module:
+        """Return the network in evaluation mode, with its weights.
 
         Raises:
             ModelFileError: the weights do not fit the network that this version of its component builds.
-
         """
-        component, trained = self.manifest.model, self.manifest.audio
         with torch.device("meta"):
-            expected = component.build(trained).state_dict()
-        _compare(self.path, expected, self.weights)
-        network = component.build(trained) if wanted is None else component.full_band(trained, wanted)
-        if network is not None:
-            network.load_state_dict(self.weights, strict=True)
-            network.eval()
-        return network
+            expected = self.manifest.model.build(self.manifest.audio).state_dict()
+        check_weights(self.path, expected, self.weights)
+        return self._filled(self.manifest.model.build(self.manifest.audio))
+
+    def full_band(self, wanted: AudioSpec) -> nn.Module | None:
+        """Return the network with its weights at another rate and channel count, or None if it cannot do that.
+
+        Raises:
+            ModelFileError: as for `network`.
+        """
+        wide = self.manifest.model.full_band(self.manifest.audio, wanted)
+        if wide is not None:
+            check_weights(self.path, wide.state_dict(), self.weights)
+            self._filled(wide)
+        return wide
+
+    def _filled(self, network: nn.Module) -> nn.Module:
+        network.load_state_dict(self.weights, strict=True)
+        return network.eval()
 
 
 def manifest_of(config: RunConfig, **progress: Any) -> dict[str, Any]:
@@ -94,7 +104,6 @@ def load(path: Path) -> ModelFile:
 
     Raises:
         ModelFileError: the file is missing, corrupt or of a newer format, or its model's plugin is not installed.
-
     """
     values, tensors = tensor_file.read(path)
     if "state" in values:
@@ -126,7 +135,9 @@ def _require(path: Path, model: str, provider: Provider) -> None:
         ) from None
 
 
-def _compare(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+def check_weights(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    """Raise ModelFileError unless both state dicts have the same names, shapes and dtypes."""
+
     def described(weights: dict[str, Tensor]) -> dict[str, str]:
         return {name: f"{tuple(t.shape)} {t.dtype}".replace("torch.", "") for name, t in weights.items()}
 

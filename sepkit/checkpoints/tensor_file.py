@@ -25,7 +25,6 @@ def write(path: Path, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> N
 
     Raises:
         ModelFileError: the disk is full, or the folder cannot be written; an earlier file stays as it was.
-
     """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = {"format": FORMAT, **manifest}
@@ -42,7 +41,6 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     Raises:
         ModelFileError: no such file, not a sepkit file, a newer format, or its content is not what was written.
-
     """
     if not path.is_file():
         raise ModelFileError(f"no model file {path}")

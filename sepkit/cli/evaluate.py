@@ -28,14 +28,16 @@ def evaluate(
     device: str,
 ) -> Report:
     """Score a model on songs with known stems: on the test split of CONFIG, a folder of songs, or one song."""
+    from sepkit import config as configs
     from sepkit.checkpoints.locate import locate
     from sepkit.evaluation.evaluate import evaluate as score
     from sepkit.evaluation.selection import choose_metrics, choose_tracks
     from sepkit.evaluation.summary import summarise, tables, write
     from sepkit.separation import Separator
 
-    tracks = choose_tracks(config, song_dir, data_dir)
-    chosen = choose_metrics(config, metrics)
+    run_config = configs.load(config) if config else None
+    tracks = choose_tracks(run_config, song_dir, data_dir)
+    chosen = choose_metrics(run_config, metrics)
     separator = Separator.load(locate(model), device)
     evaluation = score(
         separator, tracks, chosen, (target,) if target else (), lambda name: click.echo(f"scored {name}", err=True)

@@ -44,8 +44,10 @@ def list_models() -> Report:
 def info(subject: str) -> Report:
     """Show what a model file holds, or a registered model with its defaults: parameters and FLOPs included."""
     from sepkit.checkpoints.info import describe
+    from sepkit.checkpoints.locate import locate
 
-    data = describe(Path(subject) if Path(subject).suffix or Path(subject).exists() else subject)
+    is_file = Path(subject).suffix or Path(subject).exists()
+    data = describe(locate(subject) if is_file else subject)
     width = max(len(key) for key in data)
     return Report(data, [f"{key:<{width}}  {_text(value)}" for key, value in data.items()])
 

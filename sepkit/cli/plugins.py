@@ -21,10 +21,10 @@ def list_plugins() -> Report:
     from sepkit.registry import REGISTRIES
 
     found = [*builtin()[1], *external()[1]]
-    shadowed = {(r.kind, e.name, e.plugin.id) for r in REGISTRIES for e in r.shadowed()}
     rows: list[dict[str, Any]] = []
     for plugin in found:
-        provided = [(r.kind, e.name) for r in REGISTRIES for e in r.entries() if e.plugin.id == plugin.id]
+        provided = [(r.kind, e.name) for r in REGISTRIES for e in r.entries() if e.plugin == plugin]
+        ignored = [(r.kind, e.name) for r in REGISTRIES for e in r.shadowed() if e.plugin == plugin]
         rows.append(
             {
                 "distribution": plugin.distribution,
@@ -33,9 +33,7 @@ def list_plugins() -> Report:
                 "provides": {
                     kind: [n for k, n in provided if k == kind] for kind in dict.fromkeys(k for k, _ in provided)
                 },
-                "ignored": [
-                    f"{kind} {name}: built in" for kind, name in provided if (kind, name, plugin.id) in shadowed
-                ],
+                "ignored": [f"{kind} {name}: built in" for kind, name in ignored],
                 "error": plugin.error or None,
             }
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
-from sepkit.errors import SepkitError
+from sepkit.errors import SepkitError, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,16 @@ class Verb(click.Command):
         as_json, debug = ctx.params.pop("as_json"), ctx.params.pop("debug")
         try:
             report: Report = super().invoke(ctx)
-        except SepkitError as error:
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
             if debug:
                 raise
-            if as_json:
-                _print_json({"error": str(error), "exit_code": error.exit_code})
-            click.echo(f"Error: {_one_line(str(error))}", err=True)
-            ctx.exit(error.exit_code)
+            known = isinstance(error, SepkitError)
+            code = error.exit_code if isinstance(error, SepkitError) else 1
+            text = str(error) if known else f"unexpected {reason(error)}; --debug shows where"
+            _print_error(text, code, as_json=as_json)
+            ctx.exit(code)
         if as_json:
             _print_json(report.data)
         else:
@@ -55,15 +59,25 @@ class Verb(click.Command):
 def run(group: click.Group, args: list[str] | None) -> int:
     """Run the command line and return its exit code; usage errors are one line as well."""
     _warn_on_stderr()
+    args = sys.argv[1:] if args is None else args
     try:
-        result = group.main(args, standalone_mode=False)
+        result = group.main(args, prog_name="sepkit", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.ClickException as error:
-        click.echo(f"Error: {_one_line(error.format_message())}{_help_hint(error)}", err=True)
+        _print_error(f"{error.format_message()}{_help_hint(error)}", error.exit_code, as_json="--json" in args)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _print_error(text: str, code: int, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"error": text, "exit_code": code})
+    click.echo(f"Error: {_one_line(text)}", err=True)
 
 
 def _print_json(data: dict[str, Any]) -> None:
@@ -73,7 +87,7 @@ def _print_json(data: dict[str, Any]) -> None:
 def _print_human(parts: list[Any]) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # names of songs may hold brackets
     for part in parts:
         if isinstance(part, str):
             click.echo(part)

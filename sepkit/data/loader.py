@@ -9,7 +9,7 @@ from sepkit.config import RunConfig
 from sepkit.data.chunks import Chunk, ConsecutiveChunks, RandomChunks
 from sepkit.data.draw import Draw
 from sepkit.data.song import Song, prepare
-from sepkit.errors import CorpusError
+from sepkit.errors import CorpusError, SepkitError
 
 
 class Data:
@@ -17,7 +17,6 @@ class Data:
 
     Raises:
         CorpusError: no songs to train on, or none to validate on.
-
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -27,19 +26,19 @@ class Data:
         self.validation_songs = self._songs("validation")
         self.steps_per_epoch = config.train.steps_per_epoch or self._steps_to_cover()
 
-    def train_batches(self, first_step: int, steps: int) -> DataLoader[Chunk]:
+    def train_batches(self, first_step: int, steps: int) -> Iterator[Chunk]:
         """Return batches `first_step` to `first_step + steps` of the series: they depend on the seed and step alone."""
         size = self._config.train.batch_size
         draw = Draw(
             self.train_songs, self._config.audio.sources, self._frames, self._config.train.remix, self._config.seed
         )
         chunks = RandomChunks(self.train_songs, self._config.audio, self._frames, draw, self._config.augmentations)
-        return self._loader(chunks, _Range(first_step * size, (first_step + steps) * size), self._config.train.workers)
+        return self._load(chunks, _Range(first_step * size, (first_step + steps) * size))
 
-    def validation_batches(self) -> DataLoader[Chunk]:
+    def validation_batches(self) -> Iterator[Chunk]:
         """Return the validation songs in consecutive chunks."""
         chunks = ConsecutiveChunks(self.validation_songs, self._config.audio, self._frames)
-        return self._loader(chunks, _Range(0, len(chunks)), self._config.train.workers)
+        return self._load(chunks, _Range(0, len(chunks)))
 
     def _songs(self, split: str) -> list[Song]:
         audio = self._config.audio
@@ -53,14 +52,18 @@ class Data:
         frames = sum(song.frames for song in self.train_songs)
         return max(1, frames // (self._frames * self._config.train.batch_size))
 
-    def _loader(self, chunks: RandomChunks | ConsecutiveChunks, indices: "_Range", workers: int) -> DataLoader[Chunk]:
-        return DataLoader(
+    def _load(self, chunks: RandomChunks | ConsecutiveChunks, indices: "_Range") -> Iterator[Chunk]:
+        loader = DataLoader(
             chunks,
             batch_size=self._config.train.batch_size,
             sampler=indices,
-            num_workers=workers,
+            num_workers=self._config.train.workers,
             pin_memory=torch.cuda.is_available(),
         )
+        try:
+            yield from loader
+        except SepkitError as error:  # from a worker it comes with that worker's traceback in its message
+            raise type(error)(str(error).strip().splitlines()[-1].removeprefix(f"{_full_name(error)}: ")) from None
 
 
 class _Range(Sampler[int]):
@@ -74,6 +77,10 @@ class _Range(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self._range)
+
+
+def _full_name(error: Exception) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
 def _nothing_to(split: str, names: list[str]) -> str:

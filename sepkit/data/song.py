@@ -25,7 +25,6 @@ class Song:
         sources: The sources that this song has; another may be absent, which is not silent.
         rest: All that is no source: mixture - sources, or the sum of the other stems.
         pure: The rest holds no source, so it may be mixed with the sources of another song.
-
     """
 
     name: str
@@ -41,7 +40,6 @@ def prepare(tracks: list[Track], audio: AudioSpec, weight: float = 1.0) -> list[
 
     Raises:
         CorpusError: files that cannot be read, all of them listed; or no song has any of the sources.
-
     """
     songs, faults = [], []
     for track in tracks:

@@ -45,7 +45,6 @@ class Folder(DatasetConfig):
 
         Raises:
             CorpusError: no such folder, no songs in it, or a stem that has two files.
-
         """
         if not self.root.is_dir():
             raise CorpusError(f"no folder {self.root.resolve()}. {LAYOUT}")
@@ -68,15 +67,17 @@ class Folder(DatasetConfig):
         return {"train": train, "validation": validation, "test": test}
 
     def _validation_groups(self, tracks: list[Track]) -> set[str]:
-        """The groups of the songs that match a pattern, or a share of all in the order of a hash of their names.
+        """The groups of the songs that match a pattern, or those whose hashed name falls into the share.
 
-        The hash makes the choice independent of the order on disk and of songs that are added later.
+        So a song keeps its split when others are added; only in a corpus so small that none falls into the share, the
+        lowest hash is taken.
         """
         if self.validation:
             return _groups_of(tracks, self.validation)
-        groups = sorted({t.group for t in tracks}, key=lambda g: sha256(g.encode()).digest())
-        wanted = round(len(groups) * self.validation_share)
-        return set(groups[: max(wanted, 1) if self.validation_share and len(groups) > 1 else 0])
+        groups = sorted({t.group for t in tracks}, key=_hashed)
+        if not self.validation_share or len(groups) < 2:
+            return set()
+        return {g for g in groups[:-1] if _hashed(g) < self.validation_share} or {groups[0]}
 
     def _songs(self, folder: Path) -> list[Track]:
         if not folder.is_dir():
@@ -109,7 +110,6 @@ def song_in(folder: Path) -> Track:
 
     Raises:
         CorpusError: no such folder, or no stems in it.
-
     """
     if not folder.is_dir():
         raise CorpusError(
@@ -126,6 +126,11 @@ LAYOUT = (
     "Expected <song>/mixture.wav and <song>/<stem>.wav in it (or all stems and no mixture), "
     "optionally under train/, validation/ and test/"
 )
+
+
+def _hashed(group: str) -> float:
+    """Return a number from 0 to 1 that depends on the name alone."""
+    return int.from_bytes(sha256(group.encode()).digest()[:8]) / 2**64
 
 
 def _groups_of(tracks: list[Track], patterns: tuple[str, ...]) -> set[str]:

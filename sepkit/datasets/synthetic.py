@@ -5,11 +5,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from sepkit.atomic import write_text
 from sepkit.component import DatasetConfig, Track
 from sepkit.datasets.folder import Folder
 from sepkit.errors import CorpusError
 
 _SPLITS = ("train", "validation", "test")
+_ELSEWHERE = "Remove it, or set another root of the dataset"
 
 
 class Synthetic(DatasetConfig):
@@ -31,7 +33,6 @@ class Synthetic(DatasetConfig):
 
         Raises:
             CorpusError: `root` holds songs that were rendered with other settings, or cannot be written.
-
         """
         self._render()
         return [track for part in _SPLITS if split in (part, "all") for track in self._tracks(part)]
@@ -40,25 +41,28 @@ class Synthetic(DatasetConfig):
         return Folder(root=self.root / part).tracks("all")
 
     def _render(self) -> None:
+        """Write what is missing: the recipe first, and in each song the mixture last, so that any stop is survived."""
         from sepkit.datasets.synthesis import RECIPE, write_song
 
-        recipe = (
-            f"{RECIPE}: {self.train} + {self.validation} + {self.test} songs of {self.seconds:g} s, seed {self.seed}\n"
-        )
+        songs = f"{self.train} + {self.validation} + {self.test} songs of {self.seconds:g} s, seed {self.seed}"
+        recipe = f"{RECIPE}: {songs}\n"
         stamp = self.root / "recipe.txt"
         try:
-            if stamp.exists() and stamp.read_text(encoding="utf-8") == recipe:
-                return
-            if self.root.exists() and any(self.root.iterdir()):
-                raise CorpusError(
-                    f"{self.root.resolve()} holds something else than these synthetic songs. "
-                    "Remove it, or set another datasets root"
-                )
-            number = 0
-            for part, count in zip(_SPLITS, (self.train, self.validation, self.test), strict=True):
-                for _ in range(count):
-                    write_song(self.root / part / f"song-{number:03d}", (self.seed, number), self.seconds)
-                    number += 1
-            stamp.write_text(recipe, encoding="utf-8")
+            if not stamp.exists() and self.root.exists() and any(self.root.iterdir()):
+                raise CorpusError(f"{self.root.resolve()} is no folder of synthetic songs. {_ELSEWHERE}")
+            if stamp.exists() and stamp.read_text(encoding="utf-8") != recipe:
+                raise CorpusError(f"{self.root.resolve()} holds synthetic songs of other settings. {_ELSEWHERE}")
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_text(stamp, recipe)
+            for number, folder in enumerate(self._folders()):
+                if not (folder / "mixture.wav").exists():
+                    write_song(folder, (self.seed, number), self.seconds)
         except OSError as error:
             raise CorpusError(f"{self.root}: cannot be written ({error})") from None
+
+    def _folders(self) -> list[Path]:
+        parts = [part for part, count in zip(_SPLITS, self._counts(), strict=True) for _ in range(count)]
+        return [self.root / part / f"song-{number:03d}" for number, part in enumerate(parts)]
+
+    def _counts(self) -> tuple[int, int, int]:
+        return self.train, self.validation, self.test

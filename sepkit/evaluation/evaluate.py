@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from sepkit.component import AudioSpec, MetricConfig, Track
-from sepkit.errors import ConfigError, SepkitError, did_you_mean
-from sepkit.evaluation.song import Song, load
+from sepkit.errors import CorpusError, SepkitError
+from sepkit.evaluation.reference import Reference, load
 from sepkit.separation import Separator
 
 
@@ -68,14 +68,8 @@ def evaluate(
 
     Raises:
         ConfigError: a target that the model does not make.
-
     """
-    for target in targets:
-        if target not in separator.stems:
-            known = ", ".join(separator.stems)
-            raise ConfigError(
-                f'the model makes no stem "{target}".{did_you_mean(target, separator.stems)} It makes: {known}'
-            )
+    separator.check_stems(targets)
     scores: list[Score] = []
     failed: dict[str, str] = {}
     for track in tracks:
@@ -87,17 +81,20 @@ def evaluate(
     return Evaluation(scores, failed)
 
 
-def _score(separator: Separator, song: Song, metrics: Sequence[MetricConfig], wanted: tuple[str, ...]) -> list[Score]:
+def _score(
+    separator: Separator, song: Reference, metrics: Sequence[MetricConfig], wanted: tuple[str, ...]
+) -> list[Score]:
     references = {stem: song.stems[stem] for stem in separator.sources if stem in song.stems}
     rest = song.residual(separator.sources)
     if separator.residual and rest is not None:
         references[separator.residual] = rest
     names = [stem for stem in wanted if stem in references]
     if not names:
-        raise ConfigError(f"{song.name}: has no reference for {', '.join(wanted)}; it has: {', '.join(song.stems)}")
+        raise CorpusError(f"{song.name}: has no reference for {', '.join(wanted)}; it has: {', '.join(song.stems)}")
     separated = separator(torch.from_numpy(song.mixture), song.sample_rate)
     estimates = np.stack([separated[name].numpy() for name in names])
-    known = np.stack([references[name] for name in (*names, *(n for n in references if n not in names))])
+    others = {**song.stems, **references}
+    known = np.stack([references[name] for name in names] + [others[n] for n in others if n not in names])
     baseline = np.repeat(song.mixture[None], len(names), axis=0)
     audio = AudioSpec(song.sample_rate, len(song.mixture), tuple(names))
     scores = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sepkit.audio.write import BitDepth
 from sepkit.errors import ConfigError, SepkitError
-from sepkit.separation.output import is_file_name
+from sepkit.separation.output import names_a_file
 from sepkit.separation.separator import Separator
 
 
@@ -35,11 +35,10 @@ def separate_files(
     """Separate each input into `output`. Arguments as in `Separator.separate_file`; `say` is told of each fault.
 
     Raises:
-        ConfigError: several inputs and one output file.
-
+        ConfigError: one output file for several inputs or stems, or inputs that cannot be told apart by name.
     """
-    if len(inputs) > 1 and is_file_name(output):
-        raise ConfigError(f"-o {output} names one file, but there are {len(inputs)} inputs; name a folder")
+    if names_a_file(output) and (len(inputs) > 1 or len(stems) > 1):
+        raise ConfigError(f"-o {output} names one file, for {len(inputs)} inputs and {len(stems)} stems; name a folder")
     results = []
     for path, track in zip(inputs, _track_names(inputs), strict=True):
         try:
@@ -57,6 +56,24 @@ def separate_files(
 
 
 def _track_names(inputs: Sequence[Path]) -> list[str]:
-    """The name of each file without its ending; with it where two would be the same."""
-    counts = Counter(path.stem for path in inputs)
-    return [path.stem if counts[path.stem] == 1 else path.name for path in inputs]
+    """Name each input by its file, and as much more as tells it from the others: ending, then folder."""
+    ways: list[Callable[[Path], str]] = [
+        lambda path: path.stem,
+        lambda path: path.name,
+        lambda path: f"{path.resolve().parent.name}-{path.stem}",
+        lambda path: f"{path.resolve().parent.name}-{path.name}",
+    ]
+    names = [ways[0](path) for path in inputs]
+    for way in ways[1:]:
+        counts = Counter(names)
+        twice = {name for name in names if counts[name] > 1}
+        if not twice:
+            return names
+        if all(
+            count == 1 for count in Counter(way(p) for p, n in zip(inputs, names, strict=True) if n in twice).values()
+        ):
+            names = [way(path) if name in twice else name for path, name in zip(inputs, names, strict=True)]
+    double = [str(path) for path, name in zip(inputs, names, strict=True) if names.count(name) > 1]
+    if double:
+        raise ConfigError(f"these inputs would get one folder: {', '.join(double)}; separate them one by one")
+    return names

@@ -1,7 +1,7 @@
-"""The stems of a song on disk: all of them, or none."""
+"""The stems of a song on disk: where they go, and all of them or none."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.write import BitDepth, write_wav
 from sepkit.errors import AudioError, ConfigError
 
@@ -27,53 +28,67 @@ class Written:
     gain: float = 1.0
 
 
-def write_stems(
-    stems: "Mapping[str, Samples]", sample_rate: int, output: Path, track: str, bit_depth: BitDepth, *, overwrite: bool
-) -> Written:
-    """Write {stem: [channel, time]} to `output/<track>/<stem>.wav`, or the first stem to `output` if it ends in .wav.
-
-    Raises:
-        ConfigError: the target exists and `overwrite` is not set.
-        AudioError: it cannot be written; nothing is left behind.
-
-    """
-    single = is_file_name(output)
-    target = output if single else output / track
-    if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists; give another -o, or --overwrite to replace it")
-    chosen = dict(list(stems.items())[:1]) if single else dict(stems)
-    gain = 1.0 if bit_depth == "float" else _safe_gain(chosen)
-    if single:
-        (stem, samples), *_ = chosen.items()
-        write_wav(target, samples * np.float32(gain), sample_rate, bit_depth)
-        return Written({stem: target}, gain)
-    _write_folder(target, {stem: s * np.float32(gain) for stem, s in chosen.items()}, sample_rate, bit_depth)
-    return Written({stem: target / f"{stem}.wav" for stem in chosen}, gain)
-
-
-def is_file_name(output: Path) -> bool:
+def names_a_file(output: Path) -> bool:
     """Return whether `-o` names one file rather than a folder."""
+    if output.suffix.lower() in EXTENSIONS and output.suffix.lower() != ".wav":
+        raise ConfigError(f"-o {output}: stems are written as .wav; name a .wav file, or a folder")
     return output.suffix.lower() == ".wav"
 
 
-def _write_folder(target: Path, stems: "dict[str, Samples]", sample_rate: int, bit_depth: BitDepth) -> None:
-    """Fill a hidden folder beside the target, then rename it: a song's stems appear together."""
+def plan(source: Path, output: Path, track: str, stems: Sequence[str], *, overwrite: bool) -> dict[str, Path]:
+    """Return {stem: file}: `output/<track>/<stem>.wav`, or `output` itself for the first stem if it ends in .wav.
+
+    Raises:
+        ConfigError: a file exists and `overwrite` is not set, is the song itself, or stands behind a symbolic link.
+    """
+    if names_a_file(output):
+        files = {stems[0]: output}
+    else:
+        files = {stem: output / track / f"{stem}.wav" for stem in stems}
+    for file in files.values():
+        if file.is_symlink() or file.parent.is_symlink():
+            raise ConfigError(f"{file} is or lies behind a symbolic link; give another -o")
+        if file.resolve() == source.resolve():
+            raise ConfigError(f"{file} is the song itself; give another -o")
+        if file.exists() and not overwrite:
+            raise ConfigError(f"{file} exists; give another -o, or --overwrite to replace it")
+    return files
+
+
+def write_stems(
+    files: Mapping[str, Path], stems: "Mapping[str, Samples]", sample_rate: int, bit_depth: BitDepth
+) -> Written:
+    """Write {stem: [channel, time]} to the files of a plan, which share one folder.
+
+    They are finished in a hidden folder first. A new folder appears with all of them; into an existing one they are
+    moved one after the other, and what else is there stays.
+
+    Raises:
+        AudioError: they cannot be written; earlier files stay as they were.
+    """
+    gain = 1.0 if bit_depth == "float" else _safe_gain(stems)
+    folder = next(iter(files.values())).parent
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        hidden = Path(mkdtemp(dir=target.parent, prefix=".sepkit-"))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        hidden = Path(mkdtemp(dir=folder.parent, prefix=".sepkit-"))
+        try:
+            for stem, file in files.items():
+                write_wav(hidden / file.name, stems[stem] * np.float32(gain), sample_rate, bit_depth)
+            _publish(hidden, folder)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
     except OSError as error:
-        raise AudioError(f"{target}: cannot be written ({error})") from None
-    try:
-        for stem, samples in stems.items():
-            write_wav(hidden / f"{stem}.wav", samples, sample_rate, bit_depth)
+        raise AudioError(f"{folder}: cannot be written ({error})") from None
+    return Written(dict(files), gain)
+
+
+def _publish(hidden: Path, folder: Path) -> None:
+    if folder.exists():
+        for file in hidden.iterdir():
+            file.replace(folder / file.name)
+    else:
         hidden.chmod(0o755)
-        if target.is_symlink() or target.is_file():
-            raise ConfigError(f"{target} is not a folder; remove it, or give another -o")
-        if target.exists():
-            shutil.rmtree(target)
-        hidden.rename(target)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+        hidden.rename(folder)
 
 
 def _safe_gain(stems: "Mapping[str, Samples]") -> float:

@@ -1,9 +1,8 @@
-"""The separator: a model file and a song in, stems that add up to the song out. Used by validation, the command line
-and Python users alike.
-"""
+"""The separator: a model file and a song in, stems that add up to the song out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from sepkit.audio.resample import resample
 from sepkit.audio.write import BitDepth
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
-from sepkit.component import AudioSpec
+from sepkit.component import AudioSpec, check_stem_name
 from sepkit.config import SeparateSettings
 from sepkit.errors import ConfigError, did_you_mean
-from sepkit.separation.output import Written, write_stems
+from sepkit.separation.output import Written, plan, write_stems
 from sepkit.separation.overlap_add import Chunking, overlap_add
 
 
@@ -49,9 +48,8 @@ class Separator:
         self.device = device
         self._band = band
         self._engines: dict[tuple[int, int], Engine] = {}
-        if residual in self.sources:
-            raise ConfigError(f'the residual cannot be called "{residual}": the model has a source of that name')
         self.residual = self.settings.residual if residual is None else residual
+        _check_residual(self.residual, self.sources)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", **options: Any) -> Separator:
@@ -60,7 +58,6 @@ class Separator:
         Raises:
             ModelFileError: the file is missing, corrupt, or needs a plugin that is not installed.
             ConfigError: the device is not available.
-
         """
         return cls(model_file.load(Path(path)), devices.choose(device), **options)
 
@@ -122,19 +119,22 @@ class Separator:
         Raises:
             AudioError: the song cannot be read, or the stems cannot be written.
             ConfigError: a stem that the model does not make, or output that exists.
-
         """
         source, wanted = Path(path), stems or self.stems
-        for stem in wanted:
-            if stem not in self.stems:
-                known = ", ".join(self.stems)
-                raise ConfigError(
-                    f'this model makes no stem "{stem}".{did_you_mean(stem, self.stems)} It makes: {known}'
-                )
+        self.check_stems(wanted)
+        files = plan(source, Path(output), track or source.stem, wanted, overwrite=overwrite)
         mixture, sample_rate = read(source)
         separated = self(torch.from_numpy(mixture), sample_rate)
-        chosen = {stem: separated[stem].numpy() for stem in wanted}
-        return write_stems(chosen, sample_rate, Path(output), track or source.stem, bit_depth, overwrite=overwrite)
+        return write_stems(files, {stem: separated[stem].numpy() for stem in files}, sample_rate, bit_depth)
+
+    def check_stems(self, names: Iterable[str]) -> None:
+        """Raise ConfigError for a name that is none of `stems`."""
+        for name in names:
+            if name not in self.stems:
+                known = ", ".join(self.stems)
+                raise ConfigError(
+                    f'the model makes no stem "{name}".{did_you_mean(name, self.stems)} It makes: {known}'
+                )
 
     def _engine(self, sample_rate: int, channels: int) -> Engine:
         if (sample_rate, channels) not in self._engines:
@@ -144,12 +144,10 @@ class Separator:
     def _build(self, sample_rate: int, channels: int) -> Engine:
         trained = self.model.manifest.audio
         wanted = AudioSpec(sample_rate, channels, trained.sources)
-        network = self.model.network(wanted) if self._band == "full" and wanted != trained else None
-        if network is not None:
-            return Engine(network.to(self.device), sample_rate, channels)
-        own = self.model.network()
-        assert own is not None
-        return Engine(own.to(self.device), trained.sample_rate, trained.channels)
+        wide = self.model.full_band(wanted) if self._band == "full" and wanted != trained else None
+        if wide is not None:
+            return Engine(wide.to(self.device), sample_rate, channels)
+        return Engine(self.model.network().to(self.device), trained.sample_rate, trained.channels)
 
     def _run(self, engine: Engine, mixture: Tensor) -> Tensor:
         """[channel, time] at the engine's rate -> [source, channel, time]."""
@@ -166,3 +164,12 @@ class Separator:
 
         with torch.inference_mode():
             return overlap_add(process, mixture, chunking)
+
+
+def _check_residual(name: str, sources: tuple[str, ...]) -> None:
+    if name in sources:
+        raise ConfigError(f'the residual cannot be called "{name}": the model has a source of that name')
+    try:
+        check_stem_name(name or "none")
+    except ValueError as error:
+        raise ConfigError(f"--residual: {error}") from None

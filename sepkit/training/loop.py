@@ -48,7 +48,7 @@ def train(
     Args:
         config: The run.
         data: Its corpus.
-        run: Where its files go; started before (`RunDirectory.start`), or holding the run that goes on.
+        run: Where its files go: made ready for a new run, or holding the one that goes on.
         device: Where to compute.
         state: The state file to continue from, or None to start afresh.
         weights: The model whose weights a fresh run starts from, or None for random ones.
@@ -56,7 +56,6 @@ def train(
     Raises:
         ModelFileError: a file to start from cannot be used.
         TrainingError: no epoch had a finite validation loss.
-
     """
     torch.manual_seed(config.seed)
     network = config.model.build(config.audio).to(device)
@@ -68,18 +67,28 @@ def train(
     stopping = EarlyStopping(config.train.patience)
     first_epoch = 1
     if weights:
-        network.load_state_dict(weights.weights, strict=True)
+        model_file.check_weights(weights.path, network.state_dict(), weights.weights)
+        network.load_state_dict(weights.weights)
     if state:
         tree = states.load(state)[1]
-        network.load_state_dict(tree["model"], strict=True)
-        for part, name in ((optimizer, "optimizer"), (schedule, "schedule"), (scaler, "scaler")):
-            part.load_state_dict(tree[name])
+        model_file.check_weights(state, network.state_dict(), tree["model"])
+        network.load_state_dict(tree["model"])
+        optimizer.load_state_dict(tree["optimizer"])
+        schedule.load_state_dict(tree["schedule"])
+        if tree["scaler"] and scaler.is_enabled():  # a run may go on where there is nothing to scale, or begin to
+            scaler.load_state_dict(tree["scaler"])
         stopping = EarlyStopping(**{**tree["stopping"], "patience": config.train.patience})
         states.restore_random_states(tree["random"])
         first_epoch = tree["epoch"] + 1
+        if not run.best_model.exists():  # it did not come along: the next finite epoch is the best known
+            stopping = EarlyStopping(config.train.patience)
     if first_epoch > config.train.epochs or stopping.exhausted:
         return _outcome(run, stopping, first_epoch - 1, "finished before")
 
+    if state:
+        run.write_config(config)
+    else:
+        run.start(config)
     history = run.read_history(first_epoch - 1)
     with TrainingProgress(config.train.epochs, config.train.batch_size) as progress:
         progress.say(_opening(config, data, network, device, precision))
@@ -166,7 +175,7 @@ def _validate(
 
 
 def _outcome(run: RunDirectory, stopping: EarlyStopping, epochs: int, reason: Any) -> Outcome:
-    if not isfinite(stopping.best):
+    if stopping.best is None:
         raise TrainingError(
             f"no epoch had a finite validation loss, so there is no best model in {run.path}. "
             "Lower train.optimizer.lr, or check the corpus for broken samples"

@@ -51,7 +51,7 @@ class TrainingProgress:
         """Print the row of an epoch."""
         mark = "best" if waited == 0 else f"no better for {waited} of {patience}"
         self.say(
-            f"epoch {row['epoch']:>4}/{self._epochs}  train {row['train_loss']:.5f}  "
+            f"epoch {row['epoch']:>4}/{self._epochs}  train {_number(row['train_loss'])}  "
             f"validation {_number(row['validation_loss'])}  {row['chunks_per_second']:6.1f} chunks/s  "
             f"{row['seconds']:6.1f} s  {mark}"
         )

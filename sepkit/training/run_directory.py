@@ -1,12 +1,13 @@
 """The files of a run, and what may happen to them."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sepkit import config as configs
-from sepkit.atomic import write_text
+from sepkit.atomic import replacing, write_text
 from sepkit.config import RunConfig
 from sepkit.errors import ConfigError
 
@@ -44,24 +45,43 @@ class RunDirectory:
     def check_free(self, *, overwrite: bool) -> None:
         """Raise ConfigError if the folder holds a run that nobody allowed to overwrite."""
         if self.used() and not overwrite:
-            raise ConfigError(
-                f"{self.path} holds a run already: continue it with --resume, or replace it with --overwrite"
-            )
+            way_on = "continue it with --resume" if self.last_state.exists() else "give another --output-dir"
+            raise ConfigError(f"{self.path} holds a run already: {way_on}, or replace it with --overwrite")
+
+    def check_foreign(self, file: Path) -> None:
+        """Raise ConfigError if a new run here would remove the file that it starts from."""
+        if file.resolve().parent == self.path.resolve():
+            raise ConfigError(f"{file} lies in the output folder of the new run; give another --output-dir")
 
     def start(self, config: RunConfig) -> None:
         """Make the folder ready for a new run: an earlier one in it is removed.
 
         Raises:
             ConfigError: the folder cannot be written.
-
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             for file in (self.best_model, self.last_state, self.history):
                 file.unlink(missing_ok=True)
-            write_text(self.config, configs.dump_toml(config))
+            self.write_config(config)
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be written ({error})") from None
+
+    def adopt(self, state: Path) -> None:
+        """Copy the state of another run, with the history and the best model beside it."""
+        origin = RunDirectory(state.parent)
+        for source, target in (
+            (origin.history, self.history),
+            (origin.best_model, self.best_model),
+            (state, self.last_state),
+        ):
+            if source.exists():
+                with replacing(target) as temporary:
+                    shutil.copyfile(source, temporary)
+
+    def write_config(self, config: RunConfig) -> None:
+        """Write every value of the run."""
+        write_text(self.config, configs.dump_toml(config))
 
     def read_history(self, last_epoch: int) -> list[dict[str, Any]]:
         """Return the rows up to `last_epoch`; later ones belong to epochs that are run again."""

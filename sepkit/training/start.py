@@ -1,13 +1,12 @@
 """How a run begins: afresh, continued from its state, or fine-tuned from weights."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from sepkit.checkpoints import model_file, tensor_file
+from sepkit.checkpoints.model_file import Manifest
 from sepkit.config import RunConfig
 from sepkit.data.loader import Data
 from sepkit.errors import ConfigError
@@ -34,7 +33,6 @@ def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -
     Raises:
         ConfigError: the options contradict each other, the folder holds another run, or the config changed what the
             network is or hears.
-
     """
     if start.resume and (start.resume_from or start.overwrite):
         raise ConfigError("--resume continues the run in the output folder; leave out --resume-from and --overwrite")
@@ -44,40 +42,33 @@ def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -
         return _continue(config, run, device, resumed, overwrite=start.overwrite)
     weights = model_file.load(resumed) if resumed else None
     if weights:
-        _compare(config, weights.manifest.model_dump(mode="json"), weights.path)
+        _check_unchanged(config, weights.manifest, weights.path)
+        run.check_foreign(weights.path)
     run.check_free(overwrite=start.overwrite)
-    data = Data(config)  # before anything is replaced: a corpus that cannot be used costs no earlier run
-    run.start(config)
-    return train(config, data, run, device, weights=weights)
+    return train(config, Data(config), run, device, weights=weights)
 
 
 def _continue(config: RunConfig, run: RunDirectory, device: torch.device, state: Path, *, overwrite: bool) -> Outcome:
     """Go on from a state; one from elsewhere is brought into this run's folder first."""
-    _compare(config, tensor_file.read(state)[0], state)
+    manifest = model_file.parse_manifest(state, tensor_file.read(state)[0])
+    _check_unchanged(config, manifest, state)
     data = Data(config)
     if state.resolve() != run.last_state.resolve():
+        run.check_foreign(state)
         run.check_free(overwrite=overwrite)
         run.start(config)
-        _adopt(run, state)
+        run.adopt(state)
     return train(config, data, run, device, state=run.last_state)
 
 
-def _adopt(run: RunDirectory, state: Path) -> None:
-    """Bring the state, and the history and best model beside it, into a new folder."""
-    origin = RunDirectory(state.parent)
-    for source, target in ((state, run.last_state), (origin.history, run.history), (origin.best_model, run.best_model)):
-        if source.exists():
-            shutil.copyfile(source, target)
-
-
-def _compare(config: RunConfig, manifest: dict[str, Any], file: Path) -> None:
+def _check_unchanged(config: RunConfig, manifest: Manifest, file: Path) -> None:
     """Refuse a config whose network differs from the one in a file, naming each key with both values."""
-    now = config.model_dump(mode="json")
+    now, then = config.model_dump(mode="json"), manifest.model_dump(mode="json")
     changes = [
-        f"{section}.{key} is {now[section].get(key)!r}, in the file {manifest[section].get(key)!r}"
+        f"{section}.{key} is {now[section].get(key)!r}, in the file {then[section].get(key)!r}"
         for section in ("audio", "model")
-        for key in sorted({*now[section], *manifest[section]})
-        if now[section].get(key) != manifest[section].get(key)
+        for key in sorted({*now[section], *then[section]})
+        if now[section].get(key) != then[section].get(key)
     ]
     if changes:
         raise ConfigError(

@@ -28,7 +28,6 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Raises:
         ModelFileError: the file is missing or corrupt, or holds no state.
-
     """
     manifest, tensors = tensor_file.read(path)
     if "state" not in manifest:

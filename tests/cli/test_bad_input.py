@@ -3,6 +3,8 @@
 import pytest
 import soundfile
 
+from sepkit.cli import main
+from sepkit.errors import ConfigError
 from tests.conftest import CONFIGS
 
 VOCALS = CONFIGS / "vocals.toml"
@@ -124,6 +126,11 @@ def test_usage_errors(sepkit, trained, songs, tmp_path):
     one_line(sepkit("separate", song, "-m", model, "--residual", "vocals", "-o", tmp_path / "o"), 2, "vocals")
     one_line(sepkit("separate", song, song, "-m", model, "-o", "x.wav"), 2, "x.wav", "2 inputs")
     one_line(sepkit("separate", song, "-m", model, "--device", "cuda9"), 2, "--device")
+    one_line(sepkit("separate", song, "-m", model, "-o", "x.flac"), 2, "x.flac", ".wav")
+    one_line(sepkit("separate", song, "-m", model, "-o", "x.wav", "--stems", "vocals,accompaniment"), 2, "2 stems")
+    one_line(sepkit("separate", song, "-m", model, "-o", song, "--overwrite"), 2, "the song itself")
+    one_line(sepkit("separate", song, "-m", model, "--residual", "../../x"), 2, "../../x")
+    one_line(sepkit("separate", song, song, "-m", model, "-o", tmp_path / "o"), 2, "one folder")
     one_line(sepkit("separate"), 2, "INPUT")
     one_line(sepkit("evaluate", "-m", model), 2, "--song-dir")
     one_line(sepkit("evaluate", "-m", model, "--song-dir", songs / "one", "--metrics", "sdrr"), 2, "sdrr", "sdr")
@@ -133,8 +140,46 @@ def test_usage_errors(sepkit, trained, songs, tmp_path):
     one_line(sepkit("nonsense"), 2, "nonsense")
 
 
-def test_json_and_debug_on_an_error(sepkit):
-    done = sepkit("train", "no.toml", "--json")
+def test_an_error_as_json_is_one_object_on_stdout(sepkit):
+    for args in (("train", "no.toml"), ("train", "no.toml", "--epochs", "x"), ("separate",)):
+        done = sepkit(*args, "--json")
+        assert done.code == 2
+        assert done.json["exit_code"] == 2
+        assert done.json["error"]
+        assert len(done.err.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_traceback(capsys):
+    with pytest.raises(ConfigError):
+        main(["train", "no.toml", "--debug"])
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_too(sepkit, monkeypatch):
+    monkeypatch.setattr("sepkit.diagnosis.diagnose", lambda: 1 / 0)
+    one_line(sepkit("doctor"), 1, "ZeroDivisionError", "--debug")
+
+
+@pytest.mark.parametrize("group", [(), ("config",), ("models",), ("plugins",)])
+def test_a_group_without_a_verb_shows_its_help(sepkit, group):
+    done = sepkit(*group)
     assert done.code == 2
-    assert done.json["exit_code"] == 2
-    assert "no.toml" in done.json["error"]
+    assert done.err.startswith(f"Usage: {' '.join(('sepkit', *group))}")
+    assert "Commands:" in done.err
+
+
+def test_a_file_that_breaks_off_during_training_is_named_by_workers_too(sepkit, small_config, songs, tmp_path):
+    for song in songs.iterdir():
+        soundfile.write(song / "vocals.flac", soundfile.read(song / "vocals.wav")[0], 8000)
+        (song / "vocals.wav").unlink()
+        content = (song / "vocals.flac").read_bytes()
+        (song / "vocals.flac").write_bytes(content[: len(content) // 3])
+    for workers in (0, 1):
+        done = sepkit(
+            "train", small_config, "--data-dir", songs, "--output-dir", tmp_path / f"r{workers}",
+            "--set", f"train.workers={workers}",
+        )  # fmt: skip
+        assert done.code == 1
+        (error,) = [line for line in done.err.splitlines() if "Error" in line]
+        assert error.startswith("Error: ")
+        assert "vocals.flac" in error
+        assert "Traceback" not in done.err

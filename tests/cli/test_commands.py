@@ -81,6 +81,39 @@ def test_a_batch_goes_on_after_a_bad_file_and_keeps_equal_names_apart(sepkit, tr
     assert {p.name for p in (tmp_path / "o").iterdir()} == {"a.wav", "a.flac", "c"}
 
 
+def test_songs_of_one_name_in_many_folders_are_kept_apart(sepkit, trained, songs, tmp_path):
+    inputs = sorted(songs.glob("*/mixture.wav"))
+    assert sepkit("separate", *inputs, "-m", trained, "-o", tmp_path / "o").code == 0
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {f"{p.parent.name}-mixture" for p in inputs}
+
+
+def test_overwrite_replaces_the_stems_and_nothing_else(sepkit, trained, songs, tmp_path):
+    soundfile.write(tmp_path / "one.wav", soundfile.read(songs / "one" / "mixture.wav")[0], 8000)
+    before = {p.name: p.read_bytes() for p in (songs / "one").iterdir()}
+    done = sepkit("separate", tmp_path / "one.wav", "-m", trained, "-o", songs, "--overwrite")
+    assert done.code == 0
+    after = {p.name: p.read_bytes() for p in (songs / "one").iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"vocals.wav"}
+    assert set(after) - set(before) == {"accompaniment.wav"}
+
+
+def test_a_symbolic_link_at_the_output_is_left_alone(sepkit, trained, songs, tmp_path):
+    treasure = tmp_path / "treasure.wav"
+    treasure.write_text("gold")
+    (tmp_path / "o" / "mixture").mkdir(parents=True)
+    (tmp_path / "o" / "mixture" / "vocals.wav").symlink_to(treasure)
+    song = songs / "one" / "mixture.wav"
+    assert sepkit("separate", song, "-m", trained, "-o", tmp_path / "o", "--overwrite").code == 2
+    assert treasure.read_text() == "gold"
+
+
+def test_a_song_name_with_brackets_is_shown_as_it_is(sepkit, trained, songs, tmp_path):
+    (songs / "one").rename(songs / "one [live] [/x]")
+    done = sepkit("evaluate", "-m", trained, "--song-dir", songs / "one [live] [/x]", "--output-dir", tmp_path / "e")
+    assert done.code == 0
+    assert "one [live] [/x]" in done.out
+
+
 def test_clipping_stems_get_one_gain_that_is_reported(sepkit, trained, tmp_path):
     song = tmp_path / "loud.wav"
     soundfile.write(song, np.random.default_rng(0).uniform(-3, 3, (8000, 1)), 8000, subtype="FLOAT")
@@ -171,13 +204,21 @@ def test_config_show_fills_in_every_default(sepkit):
     assert sepkit("config", "schema", "--json").json["additionalProperties"] is False
 
 
-def test_demo_leaves_a_model_stems_and_scores(sepkit, tmp_path):
+def test_demo_leaves_a_model_stems_and_scores(sepkit, tmp_path, monkeypatch):
+    monkeypatch.setattr("sepkit.demo._SONGS", {"train": 2, "validation": 1, "test": 1, "seconds": 6.0})
     done = sepkit("demo", "--output-dir", tmp_path / "demo", "--epochs", 1, "--json")
     assert done.code == 0, done.err
     assert {row["stem"] for row in done.json["evaluation"]["medians"]} == {"vocals", "accompaniment"}
     mixture = soundfile.info(done.json["mixture"])
     for file in done.json["stems"].values():
         assert soundfile.info(file).frames == mixture.frames
+
+
+def test_demo_never_replaces_a_run_that_is_not_its_own(sepkit, trained, tmp_path):
+    trained.rename(tmp_path / "checkpoints")
+    done = sepkit("demo", "--output-dir", tmp_path)
+    assert done.code == 2
+    assert (tmp_path / "checkpoints" / "best_model.safetensors").exists()
 
 
 @pytest.mark.parametrize("verb", ["train", "separate", "evaluate", "demo", "doctor"])

@@ -31,9 +31,22 @@ def test_the_same_seed_gives_the_same_song_and_another_one_another():
 
 
 def test_other_settings_never_overwrite_a_folder(tmp_path):
-    Synthetic(root=tmp_path, **FEW).tracks("train")
-    with pytest.raises(CorpusError, match="holds something else"):
-        Synthetic(root=tmp_path, **FEW, seed=1).tracks("train")
+    Synthetic(root=tmp_path / "s", **FEW).tracks("train")
+    with pytest.raises(CorpusError, match="other settings"):
+        Synthetic(root=tmp_path / "s", **FEW, seed=1).tracks("train")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "song.wav").touch()
+    with pytest.raises(CorpusError, match="no folder of synthetic songs"):
+        Synthetic(root=tmp_path / "mine", **FEW).tracks("train")
+
+
+def test_rendering_that_was_stopped_goes_on(tmp_path):
+    dataset = Synthetic(root=tmp_path, **FEW)
+    whole = {p: p.read_bytes() for t in dataset.tracks("all") for p in (t.mixture, *t.stems["vocals"])}
+    missing = next(iter(whole))
+    missing.unlink()
+    dataset.tracks("all")
+    assert {p: p.read_bytes() for p in whole} == whole
 
 
 def test_the_voice_is_harmonic_and_below_8_khz_mostly():

@@ -1,5 +1,7 @@
 """SDR against museval, SI-SDR against its definition."""
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,7 @@ def signals(seed, seconds=3.3, sources=2, channels=2):
     return estimates, references, references.sum(0)
 
 
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="museval imports only where ffmpeg is installed")
 def test_equals_museval_in_every_frame():
     import museval
 
@@ -41,7 +44,6 @@ def test_known_answers():
     reference = np.ones((1, 1, RATE), np.float32)
     sdr, si_sdr = SDR().build(AUDIO), SISDR().build(AUDIO)
     assert sdr(reference * 1.1, reference, reference[0])[0, 0] == pytest.approx(20, abs=1e-4)
-    assert sdr(np.zeros_like(reference), reference, reference[0]).item() != 0
     assert np.isnan(sdr(np.zeros_like(reference), reference, reference[0])).all()
     noise = np.tile(np.array([1, -1], np.float32), RATE // 2)[None, None] * 0.1
     assert si_sdr(0.5 * (reference + noise), reference, reference[0])[0] == pytest.approx(20, abs=1e-4)

@@ -55,6 +55,7 @@ def test_resume_without_a_state_starts_and_on_a_finished_run_says_so(sepkit, sma
     assert (tmp_path / "r" / "best_model.safetensors").read_bytes() == before
     longer = sepkit(*command, "--epochs", 3).json
     assert longer["epochs"] == 3
+    assert "epochs = 3" in (tmp_path / "r" / "config.toml").read_text()
 
 
 def test_a_used_folder_is_refused_and_kept(sepkit, small_config, songs, trained):
@@ -110,6 +111,36 @@ def test_resume_from_a_state_continues_it_in_another_folder(sepkit, small_config
     assert done.code == 0, done.err
     assert [row["epoch"] for row in history(other)] == [1, 2, 3]
     assert (other / "best_model.safetensors").exists()
+
+
+def test_a_state_without_its_best_model_finds_a_new_best(sepkit, small_config, songs, trained, tmp_path):
+    (trained / "best_model.safetensors").unlink()
+    done = sepkit(
+        "train", small_config, "--data-dir", songs, "--output-dir", trained, "--resume", "--epochs", 3, "--json"
+    )
+    assert (done.code, done.json["best_epoch"]) == (0, 3)
+    assert (trained / "best_model.safetensors").exists()
+
+
+def test_the_file_that_a_run_starts_from_is_never_removed(sepkit, small_config, songs, trained):
+    before = {p.name: p.read_bytes() for p in trained.iterdir()}
+    best = trained / "best_model.safetensors"
+    done = sepkit(
+        "train", small_config, "--data-dir", songs, "--output-dir", trained, "--resume-from", best, "--overwrite"
+    )
+    assert done.code == 2
+    assert {p.name: p.read_bytes() for p in trained.iterdir()} == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA has fp16")
+def test_a_run_that_cannot_start_costs_no_earlier_one(sepkit, small_config, songs, trained):
+    before = {p.name: p.read_bytes() for p in trained.iterdir()}
+    done = sepkit(
+        "train", small_config, "--data-dir", songs, "--output-dir", trained, "--overwrite",
+        "--set", "train.precision=fp16",
+    )  # fmt: skip
+    assert done.code == 2
+    assert {p.name: p.read_bytes() for p in trained.iterdir()} == before
 
 
 def test_contradicting_options(sepkit, small_config, songs):

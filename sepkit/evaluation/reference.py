@@ -1,4 +1,4 @@
-"""A song with known stems in memory: what estimates are compared with."""
+"""A song with its known stems in memory: what estimates are compared with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Song:
+class Reference:
     """A mixture and its stems, all [channel, time] at one rate. An absent stem has no entry."""
 
     name: str
@@ -36,13 +36,12 @@ class Song:
         return rest
 
 
-def load(track: Track) -> Song:
+def load(track: Track) -> Reference:
     """Decode all files of a track, at the rate and channels of its mixture, padded to the longest.
 
     Raises:
         AudioError: a file cannot be read.
         CorpusError: there is nothing to decode.
-
     """
     files = [path for paths in track.stems.values() for path in paths]
     first = track.mixture or next(iter(files), None)
@@ -60,7 +59,7 @@ def load(track: Track) -> Song:
         mixture = np.sum(list(stems.values()), axis=0, dtype=np.float32)
     else:
         mixture = np.pad(reference, ((0, 0), (0, time - reference.shape[1])))
-    return Song(track.name, rate, mixture, stems)
+    return Reference(track.name, rate, mixture, stems)
 
 
 def _read_like(path: Path, sample_rate: int, channels: int) -> Samples:
