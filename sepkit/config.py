@@ -74,7 +74,7 @@ class SeparateSettings(Section):
     """`[separate]`"""
 
     chunk_seconds: float = Field(default=12.0, ge=0.1, description="length of the pieces that the network gets")
-    overlap: float = Field(default=0.25, ge=0, le=0.75, description="share of a chunk that overlaps with the next")
+    overlap: float = Field(default=0.25, ge=0, le=0.5, description="share of a chunk that overlaps with the next")
     residual: str = Field(default="accompaniment", description='name of mixture - targets; "": none is written')
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """Which device computes, and in which precision."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,13 +12,9 @@ from sepkit.errors import ConfigError
 def choose(name: str) -> torch.device:
     """Return the device called "cpu", "cuda" or "mps"; "auto" takes the first of cuda, mps, cpu that is there.
 
-    On the CPU, numbers below 1e-38 count as zero from here on: gradients and silence are full of them, and each costs a
-    hundred times as much as another number.
-
     Raises:
         ConfigError: the device is not available here.
     """
-    torch.set_flush_denormal(True)
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(device for device, there in available.items() if there))
@@ -25,6 +22,18 @@ def choose(name: str) -> torch.device:
         there = ", ".join(device for device, there in available.items() if there)
         raise ConfigError(f'device "{name}" is not available here; available: {there}')
     return torch.device(name)
+
+
+@contextmanager
+def flushing_denormals() -> Iterator[None]:
+    """Let numbers below 1e-38 count as zero on the CPU: gradients are full of them, and each takes a hundred times as
+    long as another number.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +67,5 @@ class Precision:
 
 def _computes_in_bf16(device: torch.device) -> bool:
     """Return whether a CPU has units for products of bfloat16 matrices; without them bf16 is slower than fp32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return device.type == "cpu" and bool(capabilities.get("amx_bf16", False))

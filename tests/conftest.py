@@ -79,12 +79,16 @@ def small_config(tmp_path):
 def write_songs(
     root: Path, names: list[str], stems: tuple[str, ...], *, rate: int = 8000, seconds: float = 1.5
 ) -> Path:
-    """Write noise stems and their sum as the mixture, exact in float."""
+    """Write a hum as the vocals, noise as every other stem, and their sum as the mixture, exact in float."""
     for i, name in enumerate(names):
         rng = np.random.default_rng(i)
         folder = root / name
         folder.mkdir(parents=True)
         sounds = {stem: rng.uniform(-0.2, 0.2, (round(seconds * rate), 2)).astype(np.float32) for stem in stems}
+        if "vocals" in stems:
+            phase = 2 * np.pi * rng.uniform(200, 400) * np.arange(round(seconds * rate)) / rate
+            hum = 0.1 * np.sin(phase) + 0.05 * np.sin(2 * phase)
+            sounds["vocals"] = np.stack([hum, hum], 1).astype(np.float32)
         for stem, samples in {**sounds, "mixture": sum(sounds.values())}.items():
             soundfile.write(folder / f"{stem}.wav", samples, rate, subtype="FLOAT")
     return root

@@ -44,6 +44,6 @@ def choose_metrics(config: RunConfig | None, names: str) -> list[MetricConfig]:
     if not asked and config is not None:
         return list(config.metrics)
     try:
-        return [METRICS.resolve({"name": name}) for name in asked or ["sdr"]]
+        return [METRICS.get(name).component.model_validate({"name": name}) for name in asked or ["sdr"]]
     except ValidationError as error:
         raise ConfigError(f"--metrics {names}: {configs.explain(error)}; set it in a config instead") from None

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """Chunk length and overlap in samples, 0 <= overlap < chunk."""
+    """Chunk length and overlap in samples, 0 <= overlap <= chunk / 2: never more than two chunks meet."""
 
     chunk: int
     overlap: int
@@ -25,7 +25,7 @@ class Chunking:
     def of(cls, seconds: float, overlap: float, sample_rate: int) -> "Chunking":
         """Return the chunking for a length in seconds and an overlap as a share of it."""
         chunk = max(2, round(seconds * sample_rate))
-        return cls(chunk, min(chunk - 1, int(chunk * overlap)))
+        return cls(chunk, min(chunk // 2, int(chunk * overlap)))
 
     @property
     def hop(self) -> int:

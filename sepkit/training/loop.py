@@ -7,13 +7,14 @@ from time import perf_counter
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.config import RunConfig
+from sepkit.data.chunks import Chunk
 from sepkit.data.loader import Data
-from sepkit.device import Precision
+from sepkit.device import Precision, flushing_denormals
 from sepkit.errors import TrainingError
 from sepkit.training import state as states
 from sepkit.training.early_stopping import EarlyStopping
@@ -34,6 +35,7 @@ class Outcome:
     reason: Literal["all epochs done", "no improvement", "finished before"]
 
 
+@flushing_denormals()
 def train(
     config: RunConfig,
     data: Data,
@@ -99,7 +101,7 @@ def train(
             total = 0.0
             batches = data.train_batches((epoch - 1) * data.steps_per_epoch, data.steps_per_epoch)
             for count, batch in enumerate(batches, 1):
-                mixture, target, present = (batch[k].to(device, non_blocking=True) for k in _KEYS)
+                mixture, target, present = _on(device, batch)
                 with precision.autocast():
                     estimate = network(mixture)
                 loss = objective(estimate, target, present)
@@ -154,7 +156,14 @@ def train(
     return _outcome(run, stopping, config.train.epochs, "all epochs done")
 
 
-_KEYS = ("mixture", "targets", "present")
+def _on(device: torch.device, batch: Chunk) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mixture, targets and present of a batch on a device."""
+    mixture, targets, present = batch["mixture"], batch["targets"], batch["present"]
+    return (
+        mixture.to(device, non_blocking=True),
+        targets.to(device, non_blocking=True),
+        present.to(device, non_blocking=True),
+    )
 
 
 def _validate(
@@ -165,7 +174,7 @@ def _validate(
     total, count = 0.0, 0
     with torch.inference_mode():
         for batch in data.validation_batches():
-            mixture, target, present = (batch[k].to(device, non_blocking=True) for k in _KEYS)
+            mixture, target, present = _on(device, batch)
             with precision.autocast():
                 estimate = network(mixture)
             weight = int(present.sum())

@@ -108,10 +108,10 @@ def test_a_symbolic_link_at_the_output_is_left_alone(sepkit, trained, songs, tmp
 
 
 def test_a_song_name_with_brackets_is_shown_as_it_is(sepkit, trained, songs, tmp_path):
-    (songs / "one").rename(songs / "one [live] [/x]")
-    done = sepkit("evaluate", "-m", trained, "--song-dir", songs / "one [live] [/x]", "--output-dir", tmp_path / "e")
+    (songs / "one").rename(songs / "one [bold] [b]")
+    done = sepkit("evaluate", "-m", trained, "--song-dir", songs / "one [bold] [b]", "--output-dir", tmp_path / "e")
     assert done.code == 0
-    assert "one [live] [/x]" in done.out
+    assert "one [bold] [b]" in done.out
 
 
 def test_clipping_stems_get_one_gain_that_is_reported(sepkit, trained, tmp_path):
