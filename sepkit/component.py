@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -70,8 +71,7 @@ class AudioSpec:
     @field_validator("sources")
     @classmethod
     def _usable_as_file_names(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
-        for source in sources:
-            check_stem_name(source)
+        sources = tuple(check_stem_name(normalize("NFC", source)) for source in sources)
         if len(set(sources)) != len(sources):
             raise ValueError("each source may be named once")
         return sources

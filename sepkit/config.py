@@ -55,9 +55,9 @@ class TrainSettings(Section):
     """`[train]`"""
 
     epochs: int = Field(default=1000, ge=1)
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=32, ge=1, le=65536)
     steps_per_epoch: int = Field(default=500, ge=0, description="0: as many as cover the corpus once")
-    chunk_seconds: float = Field(default=4.0, ge=0.1, description="length of a training example")
+    chunk_seconds: float = Field(default=4.0, ge=0.1, le=600, description="length of a training example")
     remix: float = Field(default=0.7, ge=0, le=1, description="share of examples mixed from different songs")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto",
@@ -73,7 +73,7 @@ class TrainSettings(Section):
 class SeparateSettings(Section):
     """`[separate]`"""
 
-    chunk_seconds: float = Field(default=12.0, ge=0.1, description="length of the pieces that the network gets")
+    chunk_seconds: float = Field(default=12.0, ge=0.1, le=600, description="length of the pieces that the network gets")
     overlap: float = Field(default=0.25, ge=0, le=0.5, description="share of a chunk that overlaps with the next")
     residual: str = Field(default="accompaniment", description='name of mixture - targets; "": none is written')
 
@@ -110,6 +110,9 @@ class RunConfig(Section):
                 'name it otherwise, or write residual = ""'
             )
         return self
+
+
+_LISTS = ("datasets", "losses", "metrics", "augmentations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +152,15 @@ def load(path: Path | None, overrides: Sequence[str] = (), shortcuts: Shortcuts 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of a TOML file, or raise ConfigError."""
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is no config file, but a folder or something special")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         beside = sorted(p.name for p in path.parent.glob("*.toml"))
         hint = did_you_mean(path.name, beside) or (f" In {path.parent}: {', '.join(beside)}." if beside else "")
         raise ConfigError(f"no config file {path}.{hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"cannot read the config file {path}: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
@@ -218,6 +223,8 @@ def _folder_settings(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _child(here: Any, part: str, override: str) -> Any:
+    if isinstance(here, dict) and part in _LISTS and part not in here:
+        raise ConfigError(f"--set {override}: there is no entry in {part} yet; write --set '{part}=[{{...}}]'")
     child = here[_index(here, part, override)] if isinstance(here, list) else here.setdefault(part, {})
     if not isinstance(child, dict | list):
         raise ConfigError(f'--set {override}: "{part}" is a value, not a table')
@@ -232,9 +239,10 @@ def _index(here: list[Any], part: str, override: str) -> int:
 
 def _parse(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        parsed = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text.strip()
+    return parsed["value"] if len(parsed) == 1 else text.strip()
 
 
 def _explain_one(fault: Any) -> str:

@@ -83,11 +83,24 @@ def test_set_reads_toml_and_takes_a_bare_word_as_a_string():
 
 
 @pytest.mark.parametrize(
-    "override", ["seed", "=3", "a..b=1", "train.epochs.x=1", "datasets.4.root=x", "datasets.x.root=y"]
+    "override",
+    ["seed", "=3", "a..b=1", "train.epochs.x=1", "datasets.4.root=x", "datasets.x.root=y"],
 )
 def test_a_malformed_override_is_refused(override):
     with pytest.raises(ConfigError, match="--set"):
         configs.load(CONFIGS / "vocals.toml", [override])
+
+
+def test_an_entry_of_a_list_that_is_not_there_says_how_to_make_one():
+    with pytest.raises(ConfigError, match=r"augmentations=\[\{\.\.\.\}\]"):
+        configs.load(None, ["augmentations.0.name=gain"])
+
+
+def test_a_byte_order_mark_does_no_harm_and_a_folder_is_no_config(tmp_path):
+    (tmp_path / "c.toml").write_text("seed = 3\n", encoding="utf-8-sig")
+    assert configs.load(tmp_path / "c.toml").seed == 3
+    with pytest.raises(ConfigError, match="no config file"):
+        configs.load(tmp_path)
 
 
 def test_data_dir_keeps_the_groups_of_a_plain_folder(tmp_path):

@@ -1,5 +1,6 @@
 """Audio files -> float32 arrays [channel, time], at the file's own rate or at a wanted one."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from sepkit.errors import AudioError
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
+
+
+log = logging.getLogger(__name__)
 
 
 def read(path: Path, start: int = 0, frames: int = -1) -> "tuple[Samples, int]":
@@ -44,12 +48,15 @@ def _decode(path: Path, info: AudioInfo, start: int, wanted: int) -> "Samples":
     try:
         samples, _ = soundfile.read(path, wanted, start, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"{path}: decoding failed ({cause(error)})") from None
+        raise AudioError(f"{path}: decoding failed ({cause(error)}); fetch or export the file again") from None
     if len(samples) < wanted:
         at = (start + len(samples)) / info.sample_rate
         raise AudioError(
             f"{path}: truncated, decoded {at:.1f} s of {info.seconds:.1f} s; fetch or export the file again"
         )
+    if not np.isfinite(samples).all():
+        log.warning("%s: samples that are not finite (NaN or infinity) are taken as silence", path)
+        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
     return np.ascontiguousarray(samples.T)
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import click
 
 from sepkit.cli import options
-from sepkit.cli.verb import Report, Verb
+from sepkit.cli.verb import Report, Verb, one_line
 from sepkit.errors import ConfigError
 
 
@@ -50,7 +50,7 @@ def separate(
     wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
     results = separate_files(
         separator, inputs, output, stems=wanted, bit_depth=bit_depth, overwrite=overwrite,
-        say=lambda line: click.echo(line, err=True),
+        say=lambda line: click.echo(one_line(line), err=True),
     )  # fmt: skip
     failed = [result for result in results if result.error]
     data = {

@@ -7,6 +7,12 @@ import click
 from sepkit.cli import options
 from sepkit.cli.verb import Report, Verb
 
+_SAID = {
+    "all epochs done": "All epochs done",
+    "no improvement": "Stopped, nothing better came,",
+    "finished before": "Nothing to do (more --epochs go on): the run was done",
+}
+
 
 @click.command(cls=Verb)
 @click.argument("config", type=options.FILE)
@@ -54,7 +60,7 @@ def train(
         "reason": outcome.reason,
     }
     human = [
-        f"{outcome.reason.capitalize()} after epoch {outcome.epochs}; "
+        f"{_SAID[outcome.reason]} after epoch {outcome.epochs}; "
         f"best validation loss {outcome.best_loss:.5f} in epoch {outcome.best_epoch}.",
         f"Model: {outcome.best_model}",
         f"Next: sepkit separate song.mp3 -m {outcome.best_model}",

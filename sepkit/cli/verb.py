@@ -69,7 +69,7 @@ def run(group: click.Group, args: list[str] | None) -> int:
         _print_error(f"{error.format_message()}{_help_hint(error)}", error.exit_code, as_json="--json" in args)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        _print_error("interrupted", 130, as_json="--json" in args)
         return 130
     return result if isinstance(result, int) else 0
 
@@ -77,11 +77,12 @@ def run(group: click.Group, args: list[str] | None) -> int:
 def _print_error(text: str, code: int, *, as_json: bool) -> None:
     if as_json:
         _print_json({"error": text, "exit_code": code})
-    click.echo(f"Error: {_one_line(text)}", err=True)
+    click.echo(f"Error: {one_line(text)}", err=True)
 
 
 def _print_json(data: dict[str, Any]) -> None:
-    click.echo(json.dumps(data, allow_nan=False, ensure_ascii=False, indent=2))
+    text = json.dumps(data, allow_nan=False, ensure_ascii=False, indent=2)
+    click.echo(text.encode("utf-8", "replace").decode())  # file names need not be valid text
 
 
 def _print_human(parts: list[Any]) -> None:
@@ -95,8 +96,9 @@ def _print_human(parts: list[Any]) -> None:
             console.print(part)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def one_line(text: str) -> str:
+    """Return `text` without line breaks, and without control characters that a file name may smuggle in."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def _help_hint(error: click.ClickException) -> str:
@@ -109,7 +111,7 @@ class _OnStderr(logging.Handler):
     """Prints each warning as one line."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.capitalize()}: {_one_line(record.getMessage())}", err=True)
+        click.echo(f"{record.levelname.capitalize()}: {one_line(record.getMessage())}", err=True)
 
 
 def _warn_on_stderr() -> None:

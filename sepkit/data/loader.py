@@ -24,6 +24,10 @@ class Data:
         self._frames = round(config.train.chunk_seconds * config.audio.sample_rate)
         self.train_songs = self._songs("train")
         self.validation_songs = self._songs("validation")
+        if len(config.audio.sources) == 1 and not any(song.rest.plus for song in self.train_songs):
+            raise CorpusError(
+                f"no training song has anything beside {config.audio.sources[0]}; add a mixture or the other stems"
+            )
         self.steps_per_epoch = config.train.steps_per_epoch or self._steps_to_cover()
 
     def train_batches(self, first_step: int, steps: int) -> Iterator[Chunk]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sepkit.audio.probe import probe
 from sepkit.component import AudioSpec, Track
-from sepkit.errors import AudioError, CorpusError
+from sepkit.errors import AudioError, CorpusError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ def prepare(tracks: list[Track], audio: AudioSpec, weight: float = 1.0) -> list[
         found = sorted({stem for track in tracks for stem in track.stems})
         raise CorpusError(
             f"none of the {len(tracks)} songs has a stem for {', '.join(audio.sources)}; "
-            f"stems found: {', '.join(found)}. Choose one with --target, or rename the files"
+            f"stems found: {', '.join(found)}.{did_you_mean(audio.sources[0], found)} "
+            "Choose one with --target, or rename the files"
         )
     return useful
 

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
+from unicodedata import normalize
 
 from pydantic import Field, field_validator
 
@@ -19,7 +20,8 @@ class Folder(DatasetConfig):
     """A folder of songs, each a folder of stems, with or without a mixture.
 
     Without a mixture file the mixture is the sum of the stems. With one, what is not the target is the mixture minus
-    the target. Songs stand in `train`, `validation` and `test` folders, or all in one; then they are split here.
+    the target. Stems are named by their files, in upper or lower case. Songs stand in `train`, `validation` and `test`
+    folders, or all in one; then they are split here.
     """
 
     name: Literal["folder"] = "folder"
@@ -60,11 +62,20 @@ class Folder(DatasetConfig):
     def _split(self, fixed: dict[str, list[Track]]) -> dict[str, list[Track]]:
         """Take test and validation songs out of the training songs, where no folder of theirs says which they are."""
         train, validation, test = fixed["train"], fixed["validation"], fixed["test"]
+        self._check_patterns([*train, *validation, *test])
         if not test:
             train, test = _take(train, _groups_of(train, self.test))
         if not validation:
             train, validation = _take(train, self._validation_groups(train))
         return {"train": train, "validation": validation, "test": test}
+
+    def _check_patterns(self, tracks: list[Track]) -> None:
+        """A mistyped pattern would put songs into training that are meant to be kept out of it."""
+        for key, patterns in (("validation", self.validation), ("test", self.test)):
+            for pattern in patterns:
+                if not _groups_of(tracks, (pattern,)):
+                    songs = ", ".join(track.name for track in tracks[:8])
+                    raise CorpusError(f'{key} = "{pattern}" matches no song in {self.root.resolve()}; songs: {songs}')
 
     def _validation_groups(self, tracks: list[Track]) -> set[str]:
         """The groups of the songs that match a pattern, or those whose hashed name falls into the share.
@@ -91,14 +102,16 @@ class Folder(DatasetConfig):
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
                 continue
-            if path.stem in files:
-                raise CorpusError(f"{folder}: {files[path.stem].name} and {path.name} are both {path.stem}; keep one")
-            files[path.stem] = path
+            stem = _plain(path.stem).casefold()
+            if stem in files:
+                raise CorpusError(f"{folder}: {files[stem].name} and {path.name} are both {stem}; keep one")
+            files[stem] = path
         mixture = files.pop(MIXTURE, None)
         if not files:
             return None
         stems: dict[str, tuple[Path, ...]] = {stem: (path,) for stem, path in files.items()}
-        return Track(folder.name, stems, mixture, self._group(folder.name), complete=mixture is None)
+        name = _plain(folder.name)
+        return Track(name, stems, mixture, self._group(name), complete=mixture is None)
 
     def _group(self, song: str) -> str:
         match = re.search(self.group, song) if self.group else None
@@ -128,13 +141,18 @@ LAYOUT = (
 )
 
 
+def _plain(name: str) -> str:
+    """Return one spelling of a name: some systems store accents and Korean letters in parts (NFD)."""
+    return normalize("NFC", name)
+
+
 def _hashed(group: str) -> float:
     """Return a number from 0 to 1 that depends on the name alone."""
     return int.from_bytes(sha256(group.encode()).digest()[:8]) / 2**64
 
 
 def _groups_of(tracks: list[Track], patterns: tuple[str, ...]) -> set[str]:
-    return {t.group for t in tracks if any(fnmatchcase(t.name, pattern) for pattern in patterns)}
+    return {t.group for t in tracks if any(fnmatchcase(t.name, _plain(p)) for p in patterns)}
 
 
 def _take(tracks: list[Track], groups: set[str]) -> tuple[list[Track], list[Track]]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sepkit.audio.write import BitDepth
-from sepkit.errors import ConfigError, SepkitError
-from sepkit.separation.output import names_a_file
+from sepkit.errors import ConfigError, SepkitError, reason
+from sepkit.separation.output import names_a_file, targets
 from sepkit.separation.separator import Separator
 
 
@@ -39,8 +39,11 @@ def separate_files(
     """
     if names_a_file(output) and (len(inputs) > 1 or len(stems) > 1):
         raise ConfigError(f"-o {output} names one file, for {len(inputs)} inputs and {len(stems)} stems; name a folder")
+    inputs = list({path.resolve(): path for path in inputs}.values())
+    names = _track_names(inputs)
+    _spare_inputs(inputs, [targets(output, name, stems or separator.stems) for name in names])
     results = []
-    for path, track in zip(inputs, _track_names(inputs), strict=True):
+    for path, track in zip(inputs, names, strict=True):
         try:
             written = separator.separate_file(
                 path, output, stems=stems, bit_depth=bit_depth, overwrite=overwrite, track=track
@@ -49,10 +52,23 @@ def separate_files(
             say(f"Error: {error}")
             results.append(Result(path, error=str(error), exit_code=error.exit_code))
             continue
+        except Exception as error:  # noqa: BLE001  whatever one song does, the next one is done
+            say(f"Error: {path}: {reason(error)}")
+            results.append(Result(path, error=reason(error), exit_code=1))
+            continue
         if written.gain < 1:
             say(f"{path}: all stems turned down by the factor {written.gain:.3f}, or they would clip")
         results.append(Result(path, written.files, written.gain))
     return results
+
+
+def _spare_inputs(inputs: Sequence[Path], planned: Sequence[dict[str, Path]]) -> None:
+    """Refuse to write over a song that is still to be read."""
+    sources = {path.resolve() for path in inputs}
+    for files in planned:
+        for file in files.values():
+            if file.resolve() in sources:
+                raise ConfigError(f"{file} is one of the songs; give another -o")
 
 
 def _track_names(inputs: Sequence[Path]) -> list[str]:

@@ -35,19 +35,26 @@ def names_a_file(output: Path) -> bool:
     return output.suffix.lower() == ".wav"
 
 
+def targets(output: Path, track: str, stems: Sequence[str]) -> dict[str, Path]:
+    """Return {stem: file}: `output/<track>/<stem>.wav`, or `output` itself for the first stem if it ends in .wav."""
+    if names_a_file(output):
+        return {stems[0]: output}
+    folder = track if track.strip(". ") else f"_{track}"  # "..wav" must not lead out of the output folder
+    return {stem: output / folder / f"{stem}.wav" for stem in stems}
+
+
 def plan(source: Path, output: Path, track: str, stems: Sequence[str], *, overwrite: bool) -> dict[str, Path]:
-    """Return {stem: file}: `output/<track>/<stem>.wav`, or `output` itself for the first stem if it ends in .wav.
+    """Return the `targets` of a song, if they may be written.
 
     Raises:
         ConfigError: a file exists and `overwrite` is not set, is the song itself, or stands behind a symbolic link.
     """
-    if names_a_file(output):
-        files = {stems[0]: output}
-    else:
-        files = {stem: output / track / f"{stem}.wav" for stem in stems}
+    files = targets(output, track, stems)
     for file in files.values():
         if file.is_symlink() or file.parent.is_symlink():
             raise ConfigError(f"{file} is or lies behind a symbolic link; give another -o")
+        if file.is_dir():
+            raise ConfigError(f"{file} is a folder; give another -o")
         if file.resolve() == source.resolve():
             raise ConfigError(f"{file} is the song itself; give another -o")
         if file.exists() and not overwrite:
@@ -70,7 +77,7 @@ def write_stems(
     folder = next(iter(files.values())).parent
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        hidden = Path(mkdtemp(dir=folder.parent, prefix=".sepkit-"))
+        hidden = Path(mkdtemp(dir=folder if folder.exists() else folder.parent, prefix=".sepkit-"))
         try:
             for stem, file in files.items():
                 write_wav(hidden / file.name, stems[stem] * np.float32(gain), sample_rate, bit_depth)

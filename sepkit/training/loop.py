@@ -65,7 +65,6 @@ def train(
     precision = Precision.of(config.train.precision, device)
     scaler = precision.scaler()
     optimizer = build_optimizer(config.train.optimizer, network.parameters())
-    schedule = build_schedule(config.train.schedule, optimizer, config.train.epochs * data.steps_per_epoch)
     stopping = EarlyStopping(config.train.patience)
     first_epoch = 1
     if weights:
@@ -75,8 +74,8 @@ def train(
         tree = states.load(state)[1]
         model_file.check_weights(state, network.state_dict(), tree["model"])
         network.load_state_dict(tree["model"])
-        optimizer.load_state_dict(tree["optimizer"])
-        schedule.load_state_dict(tree["schedule"])
+        # The moments of the past with the settings of the config, which may have changed.
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": tree["optimizer"]["state"]})
         if tree["scaler"] and scaler.is_enabled():  # a run may go on where there is nothing to scale, or begin to
             scaler.load_state_dict(tree["scaler"])
         stopping = EarlyStopping(**{**tree["stopping"], "patience": config.train.patience})
@@ -84,13 +83,12 @@ def train(
         first_epoch = tree["epoch"] + 1
         if not run.best_model.exists():  # it did not come along: the next finite epoch is the best known
             stopping = EarlyStopping(config.train.patience)
+    done = (first_epoch - 1) * data.steps_per_epoch
+    schedule = build_schedule(config.train.schedule, optimizer, config.train.epochs * data.steps_per_epoch, done)
     if first_epoch > config.train.epochs or stopping.exhausted:
         return _outcome(run, stopping, first_epoch - 1, "finished before")
 
-    if state:
-        run.write_config(config)
-    else:
-        run.start(config)
+    run.prepare()
     history = run.read_history(first_epoch - 1)
     with TrainingProgress(config.train.epochs, config.train.batch_size) as progress:
         progress.say(_opening(config, data, network, device, precision))
@@ -105,6 +103,9 @@ def train(
                 with precision.autocast():
                     estimate = network(mixture)
                 loss = objective(estimate, target, present)
+                value = loss.item()
+                if not isfinite(value) and not scaler.is_enabled():  # a scaler skips such steps itself
+                    raise TrainingError(_diverged(epoch, count))
                 optimizer.zero_grad(set_to_none=True)
                 scaler.scale(loss).backward()
                 scaler.unscale_(optimizer)
@@ -113,7 +114,7 @@ def train(
                 scaler.step(optimizer)
                 scaler.update()
                 schedule.step()
-                total += loss.item()
+                total += value
                 progress.step(total / count)
             trained = perf_counter() - started
 
@@ -134,6 +135,8 @@ def train(
             manifest = model_file.manifest_of(
                 config, epoch=epoch, step=epoch * data.steps_per_epoch, metrics=_metrics(validation_loss)
             )
+            if epoch == first_epoch:  # an earlier run in the folder lasts until there is something in its place
+                run.start(config, fresh=state is None)
             run.write_history(history)
             if better:
                 model_file.save(run.best_model, network, manifest)
@@ -142,7 +145,6 @@ def train(
                 {
                     "model": network.state_dict(),
                     "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
                     "scaler": scaler.state_dict(),
                     "stopping": asdict(stopping),
                     "random": states.random_states(),
@@ -184,12 +186,25 @@ def _validate(
 
 
 def _outcome(run: RunDirectory, stopping: EarlyStopping, epochs: int, reason: Any) -> Outcome:
+    if reason == "finished before" and not run.best_model.exists():
+        raise TrainingError(
+            f"{run.path} holds a finished run whose best model is missing; train on with more --epochs, "
+            f"or use its state: -m {run.last_state}"
+        )
     if stopping.best is None:
         raise TrainingError(
             f"no epoch had a finite validation loss, so there is no best model in {run.path}. "
             "Lower train.optimizer.lr, or check the corpus for broken samples"
         )
     return Outcome(run.best_model, stopping.best, stopping.best_epoch, epochs, reason)
+
+
+def _diverged(epoch: int, step: int) -> str:
+    kept = f"The state of epoch {epoch - 1} is kept. " if epoch > 1 else ""
+    return (
+        f"epoch {epoch}, step {step}: the loss is not finite. {kept}"
+        "Lower train.optimizer.lr, or check the corpus for broken samples"
+    )
 
 
 def _opening(config: RunConfig, data: Data, network: nn.Module, device: torch.device, precision: Precision) -> str:

@@ -21,8 +21,11 @@ def build_optimizer(settings: OptimizerSettings, parameters: Iterable[Parameter]
     return optimizer
 
 
-def build_schedule(settings: ScheduleSettings, optimizer: Optimizer, steps: int) -> LambdaLR:
-    """Return the schedule of `[train.schedule]` for a run of `steps` optimiser steps, stepped after each."""
+def build_schedule(settings: ScheduleSettings, optimizer: Optimizer, steps: int, done: int = 0) -> LambdaLR:
+    """Return the schedule of `[train.schedule]` for a run of `steps` optimiser steps, `done` of them before.
+
+    The rate is a function of the step alone, so it needs no state. Step the schedule after each optimiser step.
+    """
 
     def factor(step: int) -> float:
         if step < settings.warmup_steps:
@@ -32,4 +35,6 @@ def build_schedule(settings: ScheduleSettings, optimizer: Optimizer, steps: int)
         done = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
         return _FLOOR + (1 - _FLOOR) * 0.5 * (1 + cos(pi * min(1.0, done)))
 
-    return LambdaLR(optimizer, factor)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return LambdaLR(optimizer, factor, last_epoch=done - 1)

@@ -9,7 +9,7 @@ from typing import Any
 from sepkit import config as configs
 from sepkit.atomic import replacing, write_text
 from sepkit.config import RunConfig
-from sepkit.errors import ConfigError
+from sepkit.errors import ConfigError, TrainingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,19 @@ class RunDirectory:
         if file.resolve().parent == self.path.resolve():
             raise ConfigError(f"{file} lies in the output folder of the new run; give another --output-dir")
 
-    def start(self, config: RunConfig) -> None:
-        """Make the folder ready for a new run: an earlier one in it is removed.
-
-        Raises:
-            ConfigError: the folder cannot be written.
-        """
+    def prepare(self) -> None:
+        """Make the folder, or raise ConfigError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for file in (self.best_model, self.last_state, self.history):
-                file.unlink(missing_ok=True)
-            self.write_config(config)
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be written ({error})") from None
+
+    def start(self, config: RunConfig, *, fresh: bool) -> None:
+        """Write the config of the run that begins here; a fresh one removes what an earlier one left."""
+        if fresh:
+            for file in (self.best_model, self.last_state, self.history):
+                file.unlink(missing_ok=True)
+        write_text(self.config, configs.dump_toml(config))
 
     def adopt(self, state: Path) -> None:
         """Copy the state of another run, with the history and the best model beside it."""
@@ -79,16 +79,15 @@ class RunDirectory:
                 with replacing(target) as temporary:
                     shutil.copyfile(source, temporary)
 
-    def write_config(self, config: RunConfig) -> None:
-        """Write every value of the run."""
-        write_text(self.config, configs.dump_toml(config))
-
     def read_history(self, last_epoch: int) -> list[dict[str, Any]]:
         """Return the rows up to `last_epoch`; later ones belong to epochs that are run again."""
         if not self.history.exists():
             return []
-        rows = [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
-        return [row for row in rows if row["epoch"] <= last_epoch]
+        try:
+            rows = [json.loads(line) for line in self.history.read_text(encoding="utf-8").splitlines()]
+            return [row for row in rows if row["epoch"] <= last_epoch]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"{self.history}: a line is no JSON object of an epoch ({error}); remove it") from None
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
         """Replace the history."""

@@ -38,6 +38,8 @@ def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -
         raise ConfigError("--resume continues the run in the output folder; leave out --resume-from and --overwrite")
     run = RunDirectory(folder)
     resumed = run.last_state if start.resume and run.last_state.exists() else start.resume_from
+    if resumed and resumed.is_dir():
+        resumed = RunDirectory(resumed).last_state
     if resumed and states.holds_state(resumed):
         return _continue(config, run, device, resumed, overwrite=start.overwrite)
     weights = model_file.load(resumed) if resumed else None
@@ -56,7 +58,9 @@ def _continue(config: RunConfig, run: RunDirectory, device: torch.device, state:
     if state.resolve() != run.last_state.resolve():
         run.check_foreign(state)
         run.check_free(overwrite=overwrite)
-        run.start(config)
+        if manifest.epoch >= config.train.epochs:
+            raise ConfigError(f"the run of {state} is done after epoch {manifest.epoch}; go on with more --epochs")
+        run.prepare()
         run.adopt(state)
     return train(config, data, run, device, state=run.last_state)
 

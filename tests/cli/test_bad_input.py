@@ -63,6 +63,22 @@ def test_one_song_is_not_enough(sepkit, songs, tmp_path):
     one_line(sepkit("train", VOCALS, "--data-dir", only, "--output-dir", tmp_path / "r"), 1, "validate", "two songs")
 
 
+def test_a_voice_alone_is_nothing_to_learn_from(sepkit, songs):
+    for song in songs.iterdir():
+        for name in ("mixture.wav", "drums.wav"):
+            (song / name).unlink()
+    one_line(sepkit("train", VOCALS, "--data-dir", songs), 1, "anything beside vocals")
+
+
+def test_an_interrupt_as_json(sepkit, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sepkit.diagnosis.diagnose", interrupt)
+    done = sepkit("doctor", "--json")
+    assert (done.code, done.json["exit_code"]) == (130, 130)
+
+
 def test_text_in_the_corpus_is_named_before_anything_starts(sepkit, small_config, songs, tmp_path):
     (songs / "one" / "vocals.wav").write_text("not audio")
     (songs / "two" / "drums.wav").write_bytes(b"")
@@ -124,13 +140,12 @@ def test_usage_errors(sepkit, trained, songs, tmp_path):
     model, song = trained / "best_model.safetensors", songs / "one" / "mixture.wav"
     one_line(sepkit("separate", song, "-m", model, "--stems", "vocal", "-o", tmp_path / "o"), 2, "vocal", "vocals")
     one_line(sepkit("separate", song, "-m", model, "--residual", "vocals", "-o", tmp_path / "o"), 2, "vocals")
-    one_line(sepkit("separate", song, song, "-m", model, "-o", "x.wav"), 2, "x.wav", "2 inputs")
+    one_line(sepkit("separate", song, model, "-m", model, "-o", "x.wav"), 2, "x.wav", "2 inputs")
     one_line(sepkit("separate", song, "-m", model, "--device", "cuda9"), 2, "--device")
     one_line(sepkit("separate", song, "-m", model, "-o", "x.flac"), 2, "x.flac", ".wav")
     one_line(sepkit("separate", song, "-m", model, "-o", "x.wav", "--stems", "vocals,accompaniment"), 2, "2 stems")
-    one_line(sepkit("separate", song, "-m", model, "-o", song, "--overwrite"), 2, "the song itself")
+    one_line(sepkit("separate", song, "-m", model, "-o", song, "--overwrite"), 2, "one of the songs")
     one_line(sepkit("separate", song, "-m", model, "--residual", "../../x"), 2, "../../x")
-    one_line(sepkit("separate", song, song, "-m", model, "-o", tmp_path / "o"), 2, "one folder")
     one_line(sepkit("separate"), 2, "INPUT")
     one_line(sepkit("evaluate", "-m", model), 2, "--song-dir")
     one_line(sepkit("evaluate", "-m", model, "--song-dir", songs / "one", "--metrics", "sdrr"), 2, "sdrr", "sdr")

@@ -97,6 +97,46 @@ def test_overwrite_replaces_the_stems_and_nothing_else(sepkit, trained, songs, t
     assert set(after) - set(before) == {"accompaniment.wav"}
 
 
+def test_no_name_leads_out_of_the_output_folder_and_no_input_is_written_over(sepkit, trained, songs, tmp_path):
+    samples = soundfile.read(songs / "one" / "mixture.wav")[0]
+    for name in ("...wav", "..wav"):
+        with (tmp_path / name).open("wb") as file:
+            soundfile.write(file, samples, 8000, format="WAV")
+        assert sepkit("separate", tmp_path / name, "-m", trained, "-o", tmp_path / "deep" / "out").code == 0
+    assert {p.name for p in (tmp_path / "deep").iterdir()} == {"out"}
+    assert all(p.is_dir() for p in (tmp_path / "deep" / "out").iterdir())
+    soundfile.write(tmp_path / "one.wav", samples, 8000)
+    before = (songs / "one" / "vocals.wav").read_bytes()
+    both = (tmp_path / "one.wav", songs / "one" / "vocals.wav")
+    done = sepkit("separate", *both, "-m", trained, "-o", songs, "--overwrite")
+    assert done.code == 2
+    assert (songs / "one" / "vocals.wav").read_bytes() == before
+
+
+def test_samples_that_are_not_finite_are_reported_and_never_written(sepkit, trained, tmp_path):
+    samples = np.random.default_rng(0).uniform(-0.1, 0.1, (4000, 1))
+    samples[100:103] = [[np.nan], [np.inf], [-np.inf]]
+    soundfile.write(tmp_path / "bad.wav", samples, 8000, subtype="FLOAT")
+    done = sepkit("separate", tmp_path / "bad.wav", "-m", trained, "-o", tmp_path / "o", "--bit-depth", "float")
+    assert done.code == 0
+    assert "bad.wav" in done.err
+    assert "not finite" in done.err
+    assert all(np.isfinite(soundfile.read(p)[0]).all() for p in (tmp_path / "o" / "bad").iterdir())
+
+
+def test_a_batch_survives_any_exception_and_says_each_on_one_line(sepkit, trained, songs, tmp_path):
+    song = songs / "one" / "mixture.wav"
+    done = sepkit("separate", tmp_path / "no\nfile.wav", song, song, "-m", trained, "-o", tmp_path / "o")
+    assert done.code == 1
+    assert done.err.count("Error") == 1
+    assert "1 ok, 1 failed" in done.out
+
+
+def test_help_shows_the_first_steps_on_lines_of_their_own(sepkit):
+    assert "\n    sepkit demo " in sepkit("--help").out
+    assert "\b" not in sepkit("--help").out
+
+
 def test_a_symbolic_link_at_the_output_is_left_alone(sepkit, trained, songs, tmp_path):
     treasure = tmp_path / "treasure.wav"
     treasure.write_text("gold")

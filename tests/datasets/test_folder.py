@@ -1,10 +1,12 @@
 """The plain folder corpus: layouts, splits, groups."""
 
 import re
+from unicodedata import normalize
 
 import pytest
 import soundfile
 
+from sepkit import AudioSpec
 from sepkit.datasets.folder import Folder
 from sepkit.errors import CorpusError
 from tests.conftest import write_songs
@@ -81,6 +83,25 @@ def test_every_format_counts_and_other_files_do_not(tmp_path):
     for name in ("a.wav", "b.FLAC", "c.mp3", "d.ogg", "cover.png", ".hidden.wav", "info.json"):
         (song / name).touch()
     assert set(Folder(root=tmp_path).tracks("all")[0].stems) == {"a", "b", "c", "d"}
+
+
+def test_names_in_parts_and_in_capitals_are_the_same_names(tmp_path):
+    song = tmp_path / normalize("NFD", "노래")
+    song.mkdir()
+    for name in ("Mixture.wav", normalize("NFD", "보컬.wav"), "Drums.WAV"):
+        (song / name).touch()
+    (track,) = Folder(root=tmp_path).tracks("all")
+    assert track.name == "노래"
+    assert track.mixture is not None
+    assert set(track.stems) == {"보컬", "drums"}
+    assert AudioSpec(sources=(normalize("NFD", "보컬"),)).sources == ("보컬",)
+
+
+@pytest.mark.parametrize("key", ["validation", "test"])
+def test_a_pattern_without_a_song_is_an_error(tmp_path, key):
+    touch(tmp_path, "a_1", "b_1")
+    with pytest.raises(CorpusError, match=rf'{key} = "c_\*" matches no song.*a_1, b_1'):
+        Folder(root=tmp_path, **{key: ("a_*", "c_*")}).tracks("train")
 
 
 def test_two_files_for_one_stem_are_an_error(tmp_path):

@@ -143,6 +143,44 @@ def test_a_run_that_cannot_start_costs_no_earlier_one(sepkit, small_config, song
     assert {p.name: p.read_bytes() for p in trained.iterdir()} == before
 
 
+def test_a_changed_rate_is_taken_on_resume(sepkit, small_config, songs, trained):
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", trained, "--epochs", 3, "--resume")
+    assert sepkit(*command, "--set", "train.optimizer.lr=1e-4").code == 0
+    assert [row["lr"] for row in history(trained)] == [1e-3, 1e-3, 1e-4]
+
+
+def test_a_finished_run_whose_best_model_is_gone_says_so(sepkit, small_config, songs, trained):
+    (trained / "best_model.safetensors").unlink()
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", trained, "--resume")
+    assert done.code == 1
+    assert "missing" in done.err
+
+
+def test_overwriting_with_a_run_that_fails_at_once_keeps_the_earlier_one(sepkit, small_config, songs, trained):
+    before = {p.name: p.read_bytes() for p in trained.iterdir()}
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", trained, "--overwrite")
+    done = sepkit(*command, "--set", "train.optimizer.lr=1e30", "--set", "train.clip_norm=0")
+    assert done.code == 1
+    assert {p.name: p.read_bytes() for p in trained.iterdir()} == before
+
+
+def test_a_finished_state_from_elsewhere_replaces_nothing(sepkit, small_config, songs, trained, tmp_path):
+    other = tmp_path / "other"
+    state = trained / "last_state.safetensors"
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", other, "--resume-from", state)
+    assert done.code == 2
+    assert "--epochs" in done.err
+    assert not other.exists()
+
+
+def test_a_broken_history_is_named(sepkit, small_config, songs, trained):
+    with (trained / "history.jsonl").open("a") as file:
+        file.write("{bad\n")
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", trained, "--resume", "--epochs", 3)
+    assert done.code == 1
+    assert "history.jsonl" in done.err
+
+
 def test_contradicting_options(sepkit, small_config, songs):
     done = sepkit("train", small_config, "--data-dir", songs, "--resume", "--overwrite")
     assert done.code == 2
@@ -221,5 +259,5 @@ def test_a_run_without_a_finite_loss_says_so(sepkit, small_config, songs, tmp_pa
         "--set", "train.optimizer.lr=1e30", "--set", "train.clip_norm=0",
     )  # fmt: skip
     assert done.code == 1
-    assert "finite" in done.err
+    assert "epoch 1, step 2: the loss is not finite" in done.err
     assert not (tmp_path / "r" / "best_model.safetensors").exists()
