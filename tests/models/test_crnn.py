@@ -89,6 +89,24 @@ def test_full_band_treats_the_trained_band_as_the_trained_rate_does():
     assert 10 * torch.log10(error) < -35
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_the_network_sees_the_same_level_at_any_rate(rate):
+    """A full-scale sine is 1 at its bin, whatever the length of the window."""
+
+    class Seen(torch.nn.Module):
+        bins = 128
+
+        def forward(self, magnitude):
+            return magnitude
+
+    network = CRNN(**TINY).full_band(MONO, AudioSpec(rate, 1, ("vocals",)))
+    network.network = Seen()
+    sine = torch.sin(2 * torch.pi * 1000 * torch.arange(rate) / rate)
+    seen = network.band_mask(network._stft(sine[None]).abs())[0, 0, :128]
+    assert seen[:, 10:-10].amax(0).mean() == pytest.approx(1, abs=0.02)
+    assert seen[:, 50].argmax() == 32
+
+
 def test_full_band_is_never_silent_above_the_trained_band():
     network, config = tiny(), CRNN(**TINY)
     wide = config.full_band(MONO, AudioSpec(32000, 1, ("vocals",)))

@@ -244,6 +244,7 @@ def test_fp16_with_a_scaler_on_cuda(sepkit, small_config, songs, tmp_path):
 
 
 def test_early_stopping_never_takes_nan_for_better():
+    assert not EarlyStopping(patience=2).update(1, float("nan"))
     stopping = EarlyStopping(patience=2)
     assert stopping.update(1, 1.0)
     assert not stopping.update(2, float("nan"))
