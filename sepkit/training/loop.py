@@ -1,6 +1,7 @@
 """The training loop, from top to bottom."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -16,10 +17,10 @@ from sepkit.data.chunks import Chunk
 from sepkit.data.loader import Data
 from sepkit.device import Precision, flushing_denormals
 from sepkit.errors import TrainingError
-from sepkit.training import state as states
+from sepkit.training import learner as learners
 from sepkit.training.early_stopping import EarlyStopping
+from sepkit.training.learner import Learner
 from sepkit.training.objective import Objective
-from sepkit.training.optimizer import build_optimizer, build_schedule
 from sepkit.training.progress import TrainingProgress
 from sepkit.training.run_directory import RunDirectory
 
@@ -60,102 +61,82 @@ def train(
         TrainingError: no epoch had a finite validation loss.
     """
     torch.manual_seed(config.seed)
-    network = config.model.build(config.audio).to(device)
-    objective = Objective(config)
     precision = Precision.of(config.train.precision, device)
-    scaler = precision.scaler()
-    optimizer = build_optimizer(config.train.optimizer, network.parameters())
-    stopping = EarlyStopping(config.train.patience)
-    first_epoch = 1
+    objective = Objective(config)
+    learner = learners.build(config, data.steps_per_epoch, device, precision)
     if weights:
-        model_file.check_weights(weights.path, network.state_dict(), weights.weights)
-        network.load_state_dict(weights.weights)
+        learners.start_from(learner, weights)
     if state:
-        tree = states.load(state)[1]
-        model_file.check_weights(state, network.state_dict(), tree["model"])
-        network.load_state_dict(tree["model"])
-        # The moments of the past with the settings of the config, which may have changed.
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": tree["optimizer"]["state"]})
-        if tree["scaler"] and scaler.is_enabled():  # a run may go on where there is nothing to scale, or begin to
-            scaler.load_state_dict(tree["scaler"])
-        stopping = EarlyStopping(**{**tree["stopping"], "patience": config.train.patience})
-        states.restore_random_states(tree["random"])
-        first_epoch = tree["epoch"] + 1
-        if not run.best_model.exists():  # it did not come along: the next finite epoch is the best known
-            stopping = EarlyStopping(config.train.patience)
-    done = (first_epoch - 1) * data.steps_per_epoch
-    schedule = build_schedule(config.train.schedule, optimizer, config.train.epochs * data.steps_per_epoch, done)
-    if first_epoch > config.train.epochs or stopping.exhausted:
-        return _outcome(run, stopping, first_epoch - 1, "finished before")
+        learners.load(learner, state, config, best_is_known=run.best_model.exists())
+    if learner.epoch >= config.train.epochs or learner.stopping.exhausted:
+        return _outcome(run, learner.stopping, learner.epoch, "finished before")
 
     run.prepare()
-    history = run.read_history(first_epoch - 1)
+    history = run.read_history(learner.epoch)
+    first = learner.epoch + 1
     with TrainingProgress(config.train.epochs, config.train.batch_size) as progress:
-        progress.say(_opening(config, data, network, device, precision))
-        for epoch in range(first_epoch, config.train.epochs + 1):
+        progress.say(_opening(config, data, learner.network, device, precision))
+        for epoch in range(first, config.train.epochs + 1):
             started = perf_counter()
             progress.epoch(epoch, data.steps_per_epoch)
-            network.train()
-            total = 0.0
-            batches = data.train_batches((epoch - 1) * data.steps_per_epoch, data.steps_per_epoch)
-            for count, batch in enumerate(batches, 1):
-                mixture, target, present = _on(device, batch)
-                with precision.autocast():
-                    estimate = network(mixture)
-                loss = objective(estimate, target, present)
-                value = loss.item()
-                if not isfinite(value) and not scaler.is_enabled():  # a scaler skips such steps itself
-                    raise TrainingError(_diverged(epoch, count))
-                optimizer.zero_grad(set_to_none=True)
-                scaler.scale(loss).backward()
-                scaler.unscale_(optimizer)
-                if config.train.clip_norm:
-                    nn.utils.clip_grad_norm_(network.parameters(), config.train.clip_norm)
-                scaler.step(optimizer)
-                scaler.update()
-                schedule.step()
-                total += value
-                progress.step(total / count)
+            batches = data.train_batches(learner.step, data.steps_per_epoch)
+            train_loss = _train_epoch(config, learner, batches, objective, precision, device, progress.step)
             trained = perf_counter() - started
-
-            validation_loss = _validate(network, data, objective, precision, device)
-            better = stopping.update(epoch, validation_loss)
+            validation_loss = _validate(learner.network, data, objective, precision, device)
+            better = learner.stopping.update(epoch, validation_loss)
+            learner.epoch = epoch
             history.append(
                 {
                     "epoch": epoch,
-                    "step": epoch * data.steps_per_epoch,
-                    "train_loss": _finite(total / data.steps_per_epoch),
+                    "step": learner.step,
+                    "train_loss": _finite(train_loss),
                     "validation_loss": _finite(validation_loss),
-                    "lr": schedule.get_last_lr()[0],
+                    "lr": learner.schedule.get_last_lr()[0],
                     "chunks_per_second": data.steps_per_epoch * config.train.batch_size / trained,
                     "seconds": perf_counter() - started,
                     "best": better,
                 }
             )
-            manifest = model_file.manifest_of(
-                config, epoch=epoch, step=epoch * data.steps_per_epoch, metrics=_metrics(validation_loss)
-            )
-            if epoch == first_epoch:  # an earlier run in the folder lasts until there is something in its place
+            if epoch == first:  # an earlier run in the folder lasts until there is something in its place
                 run.start(config, fresh=state is None)
-            run.write_history(history)
-            if better:
-                model_file.save(run.best_model, network, manifest)
-            states.save(
-                run.last_state,
-                {
-                    "model": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "scaler": scaler.state_dict(),
-                    "stopping": asdict(stopping),
-                    "random": states.random_states(),
-                    "epoch": epoch,
-                },
-                manifest,
-            )
-            progress.epoch_done(history[-1], stopping.waited, stopping.patience)
-            if stopping.exhausted:
-                return _outcome(run, stopping, epoch, "no improvement")
-    return _outcome(run, stopping, config.train.epochs, "all epochs done")
+            _save(config, run, learner, history, better=better)
+            progress.epoch_done(history[-1], learner.stopping.waited, learner.stopping.patience)
+            if learner.stopping.exhausted:
+                return _outcome(run, learner.stopping, epoch, "no improvement")
+    return _outcome(run, learner.stopping, config.train.epochs, "all epochs done")
+
+
+def _train_epoch(
+    config: RunConfig,
+    learner: Learner,
+    batches: Iterable[Chunk],
+    objective: Objective,
+    precision: Precision,
+    device: torch.device,
+    done: Callable[[float], None],
+) -> float:
+    """Take a step on each batch, tell `done` the mean loss so far, and return the mean over all."""
+    network, scaler = learner.network.train(), learner.scaler
+    total, count = 0.0, 0
+    for batch in batches:
+        mixture, target, present = _on(device, batch)
+        with precision.autocast():
+            estimate = network(mixture)
+        loss = objective(estimate, target, present)
+        value = loss.item()
+        if not isfinite(value) and not scaler.is_enabled():  # a scaler skips such steps itself
+            raise TrainingError(_diverged(learner.epoch + 1, count + 1))
+        learner.optimizer.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.unscale_(learner.optimizer)
+        if config.train.clip_norm:
+            nn.utils.clip_grad_norm_(network.parameters(), config.train.clip_norm)
+        scaler.step(learner.optimizer)
+        scaler.update()
+        learner.schedule.step()
+        total, count = total + value, count + 1
+        done(total / count)
+    return total / count
 
 
 def _on(device: torch.device, batch: Chunk) -> tuple[Tensor, Tensor, Tensor]:
@@ -183,6 +164,19 @@ def _validate(
             total += weight * objective(estimate, target, present).item()
             count += weight
     return total / count
+
+
+def _save(
+    config: RunConfig, run: RunDirectory, learner: Learner, history: list[dict[str, Any]], *, better: bool
+) -> None:
+    """Write the history, the model if it is the best, and last the state that resuming starts from."""
+    loss = history[-1]["validation_loss"]
+    metrics = {} if loss is None else {"validation_loss": loss}
+    manifest = model_file.manifest_of(config, epoch=learner.epoch, step=learner.step, metrics=metrics)
+    run.write_history(history)
+    if better:
+        model_file.save(run.best_model, learner.network, manifest)
+    learner.save(run.last_state, manifest)
 
 
 def _outcome(run: RunDirectory, stopping: EarlyStopping, epochs: int, reason: Any) -> Outcome:
@@ -220,7 +214,3 @@ def _opening(config: RunConfig, data: Data, network: nn.Module, device: torch.de
 def _finite(value: float) -> float | None:
     """JSON has no NaN."""
     return value if isfinite(value) else None
-
-
-def _metrics(loss: float) -> dict[str, float]:
-    return {"validation_loss": loss} if isfinite(loss) else {}

@@ -36,5 +36,5 @@ def build_schedule(settings: ScheduleSettings, optimizer: Optimizer, steps: int,
         return _FLOOR + (1 - _FLOOR) * 0.5 * (1 + cos(pi * min(1.0, done)))
 
     for group in optimizer.param_groups:
-        group["initial_lr"] = group["lr"]
+        group.setdefault("initial_lr", group["lr"])
     return LambdaLR(optimizer, factor, last_epoch=done - 1)

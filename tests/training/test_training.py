@@ -22,9 +22,9 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(sepkit, small_config, song
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     schedule = ("--set", 'train.schedule={name="cosine", warmup_steps=2}', "--set", "train.epochs=4")
     assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", whole, *schedule).code == 0
-    from sepkit.training import loop
+    from sepkit.training import learner
 
-    original, seen = loop.states.save, []
+    original, seen = learner.states.save, []
 
     def save_twice_then_die(*args):
         original(*args)
@@ -32,11 +32,11 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(sepkit, small_config, song
         if len(seen) == 2:
             raise KeyboardInterrupt
 
-    loop.states.save = save_twice_then_die
+    learner.states.save = save_twice_then_die
     try:
         assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", parts, *schedule).code == 130
     finally:
-        loop.states.save = original
+        learner.states.save = original
     assert len(history(parts)) == 2
     assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", parts, *schedule, "--resume").code == 0
     one, other = weights(whole), weights(parts)
