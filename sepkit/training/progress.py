@@ -39,7 +39,7 @@ class TrainingProgress:
 
     def epoch(self, epoch: int, steps: int) -> None:
         """Start the bar of an epoch."""
-        self._bar.reset(self._task, total=steps, epoch=epoch, loss=0.0, speed=0.0)
+        self._bar.reset(self._task, total=steps, epoch=epoch, epochs=self._epochs, loss=0.0, speed=0.0)
 
     def step(self, loss: float) -> None:
         """Count a step with its mean loss so far."""

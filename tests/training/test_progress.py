@@ -1,0 +1,39 @@
+"""What a person sees in a terminal."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+pty = pytest.importorskip("pty", reason="needs a Unix terminal")
+
+
+def test_a_terminal_shows_a_bar_with_epoch_loss_speed_and_time_left(small_config, songs, tmp_path):
+    terminal, stderr = pty.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "sepkit",
+        "train",
+        small_config,
+        "--data-dir",
+        songs,
+        "--output-dir",
+        tmp_path / "r",
+    ]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=environment)
+    os.close(stderr)
+    shown = b""
+    try:
+        while part := os.read(terminal, 4096):
+            shown += part
+    except OSError:  # the other end is closed
+        pass
+    finally:
+        os.close(terminal)
+    assert process.wait() == 0, shown.decode()
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    assert re.search(r"epoch 2/2 .*3/3 loss 0\.\d{5} +\d+\.\d chunks/s \d:\d\d:\d\d", text), text
