@@ -66,9 +66,8 @@ def separate(
         "ok": len(results) - len(failed),
         "failed": len(failed),
     }
+    code = failed[0].exit_code if len(results) == len(failed) == 1 else int(bool(failed))
     human = [str(file) for result in results for file in result.files.values()]
     if len(results) > 1:
         human.append(f"{data['ok']} ok, {data['failed']} failed")
-    return Report(
-        data, human, exit_code=max((r.exit_code for r in failed), default=0) if len(results) == 1 else bool(failed)
-    )
+    return Report(data, human, exit_code=code)

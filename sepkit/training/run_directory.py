@@ -78,6 +78,8 @@ class RunDirectory:
             if source.exists():
                 with replacing(target) as temporary:
                     shutil.copyfile(source, temporary)
+            else:  # what an earlier run left here is not this run's
+                target.unlink(missing_ok=True)
 
     def read_history(self, last_epoch: int) -> list[dict[str, Any]]:
         """Return the rows up to `last_epoch`; later ones belong to epochs that are run again."""

@@ -181,6 +181,21 @@ def test_a_broken_history_is_named(sepkit, small_config, songs, trained):
     assert "history.jsonl" in done.err
 
 
+def test_an_adopted_state_never_takes_the_best_model_of_the_run_that_it_replaces(
+    sepkit, small_config, songs, trained, tmp_path
+):
+    other = tmp_path / "other"
+    assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", other, "--set", "seed=1").code == 0
+    foreign = (other / "best_model.safetensors").read_bytes()
+    (trained / "best_model.safetensors").unlink()
+    done = sepkit(
+        "train", small_config, "--data-dir", songs, "--output-dir", other, "--overwrite", "--epochs", 3,
+        "--resume-from", trained, "--json", "--set", "train.optimizer.lr=0.5",
+    )  # fmt: skip
+    assert (done.code, done.json["best_epoch"]) == (0, 3)
+    assert (other / "best_model.safetensors").read_bytes() != foreign
+
+
 def test_contradicting_options(sepkit, small_config, songs):
     done = sepkit("train", small_config, "--data-dir", songs, "--resume", "--overwrite")
     assert done.code == 2
