@@ -8,6 +8,7 @@ from sepkit.component import (
     MetricConfig,
     ModelConfig,
     Section,
+    Stream,
     Track,
 )
 from sepkit.errors import AudioError, ConfigError, CorpusError, ModelFileError, PluginError, SepkitError, TrainingError
@@ -27,6 +28,7 @@ __all__ = [
     "PluginError",
     "Section",
     "SepkitError",
+    "Stream",
     "Track",
     "TrainingError",
     "hookimpl",

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -88,24 +88,44 @@ def check_stem_name(name: str) -> str:
     return name
 
 
+class Stream(NamedTuple):
+    """One audio stream of a file that holds several, such as a `.stem.mp4`; audio streams are counted from 0."""
+
+    path: Path
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.path} (audio stream {self.number})"
+
+
+AudioFile = Path | Stream
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """One song of a corpus on disk: paths and numbers only, so it is cheap to send to a worker.
 
     Attributes:
         name: Unique within its corpus.
-        stems: Stem name -> the files whose sum is the stem. A stem that is not a key is absent, which is not silent.
+        stems: Stem name -> the files whose sum is the stem; they may differ in rate, channels and length. A stem that
+            is not a key is absent, which is not silent.
         mixture: The mixture's own file, or None where the mixture is the sum of the stems.
         group: What must never be split between training and validation (the song itself, or its singer, say).
         complete: The stems are all that sounds: what is not the target is the sum of the other stems. Otherwise it is
             the mixture minus the target.
+        artist: Who plays, where the corpus says.
+        title: The song's title, where the corpus says.
+        note: What is publicly known to be wrong with this song.
     """
 
     name: str
-    stems: dict[str, tuple[Path, ...]]
-    mixture: Path | None = None
+    stems: dict[str, tuple[AudioFile, ...]]
+    mixture: AudioFile | None = None
     group: str = ""
     complete: bool = False
+    artist: str = ""
+    title: str = ""
+    note: str = ""
 
 
 class Component(Section):
@@ -188,10 +208,16 @@ class AugmentationConfig(Component):
     kind: ClassVar[str] = "augmentation"
     probability: float = Field(default=1.0, ge=0, le=1, description="share of the chunks that it changes")
 
+    @property
+    def stretch(self) -> float:
+        """How many times as long as its output its input must be, at most. 1 unless it changes the tempo."""
+        return 1.0
+
     @abstractmethod
     def build(self, audio: AudioSpec) -> Augmentation:
         """Return (stems, mixture, rng) -> (stems, mixture).
 
         Stems are [source, channel, time], what is no source last; the mixture is [channel, time]. Inputs stay as they
-        are. All randomness comes from `rng`, a `numpy.random.Generator`.
+        are. All randomness comes from `rng`, a `numpy.random.Generator`. Where `stretch` is above 1, the output may be
+        shorter than the input by that factor; a chunk is cut to its length after the last augmentation.
         """
