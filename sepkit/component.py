@@ -7,7 +7,7 @@ standard library and pydantic; torch and numpy stand in annotations only, so a c
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -119,7 +119,7 @@ class Track:
     """
 
     name: str
-    stems: dict[str, tuple[AudioFile, ...]]
+    stems: Mapping[str, tuple[AudioFile, ...]]
     mixture: AudioFile | None = None
     group: str = ""
     complete: bool = False

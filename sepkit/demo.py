@@ -44,7 +44,7 @@ def run_demo(folder: Path, device: torch.device, epochs: int | None, say: Callab
     outcome = begin(config, folder / "checkpoints", device, Start(overwrite=True))
     separator = Separator(model_file.load(outcome.best_model), device)
     mixture = track.mixture
-    assert mixture is not None
+    assert isinstance(mixture, Path)
     say(f"Separating {mixture}")
     written = separator.separate_file(mixture, folder / "separated", overwrite=True, track=track.name)
     say("Scoring it, beside the mixture as the baseline")

@@ -42,6 +42,12 @@ workers = 0
 """
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    """Keep what a test learns about files out of the user's cache."""
+    monkeypatch.setenv("SEPKIT_CACHE", str(tmp_path / "cache"))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command left: exit code, stdout, stderr."""

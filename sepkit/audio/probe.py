@@ -5,8 +5,9 @@ from pathlib import Path
 
 import soundfile
 
+from sepkit.audio.ffmpeg import stream_header
 from sepkit.audio.formats import READABLE
-from sepkit.component import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS
+from sepkit.component import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, AudioFile, Stream
 from sepkit.errors import AudioError
 
 
@@ -24,12 +25,13 @@ class AudioInfo:
         return self.frames / self.sample_rate
 
 
-def probe(path: Path) -> AudioInfo:
-    """Return what the header of `path` says.
+def probe(file: AudioFile) -> AudioInfo:
+    """Return what the header of `file` says.
 
     Raises:
-        AudioError: no such file, a folder or a special file, empty, or not audio that libsndfile knows.
+        AudioError: no such file, a folder or a special file, empty, or not audio that can be read here.
     """
+    path = file.path if isinstance(file, Stream) else file
     if not path.exists():
         raise AudioError(f"{path}: no such file")
     if path.is_dir():
@@ -38,18 +40,23 @@ def probe(path: Path) -> AudioInfo:
         raise AudioError(f"{path}: not a regular file")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty")
+    info = AudioInfo(*(stream_header(file) if isinstance(file, Stream) else _header(file)))
+    if info.frames < 1:
+        raise AudioError(f"{file}: the file holds no samples")
+    if not LOWEST_RATE <= info.sample_rate <= HIGHEST_RATE or not 1 <= info.channels <= MOST_CHANNELS:
+        raise AudioError(
+            f"{file}: {info.sample_rate} Hz and {info.channels} channels; "
+            f"sepkit reads {LOWEST_RATE} to {HIGHEST_RATE} Hz and up to {MOST_CHANNELS} channels"
+        )
+    return info
+
+
+def _header(path: Path) -> tuple[int, int, int]:
     try:
         info = soundfile.info(path)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise AudioError(f"{path}: not readable as audio ({cause(error)}). {READABLE}") from None
-    if info.frames < 1:
-        raise AudioError(f"{path}: the file holds no samples")
-    if not LOWEST_RATE <= info.samplerate <= HIGHEST_RATE or info.channels > MOST_CHANNELS:
-        raise AudioError(
-            f"{path}: {info.samplerate} Hz and {info.channels} channels; "
-            f"sepkit reads {LOWEST_RATE} to {HIGHEST_RATE} Hz and up to {MOST_CHANNELS} channels"
-        )
-    return AudioInfo(info.samplerate, info.channels, info.frames)
+    return info.samplerate, info.channels, info.frames
 
 
 def cause(error: Exception) -> str:

@@ -1,6 +1,8 @@
-"""Audio files -> float32 arrays [channel, time], at the file's own rate or at a wanted one."""
+"""Audio files -> float32 arrays [channel, time], at the file's own rate or, several at once, at a wanted one."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +10,10 @@ import numpy as np
 import soundfile
 
 from sepkit.audio.channels import to_channels
+from sepkit.audio.ffmpeg import decode_stream
 from sepkit.audio.probe import AudioInfo, cause, probe
 from sepkit.audio.resample import Grid, resample
+from sepkit.component import AudioFile, Stream
 from sepkit.errors import AudioError
 
 if TYPE_CHECKING:
@@ -19,49 +23,93 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def read(path: Path, start: int = 0, frames: int = -1) -> "tuple[Samples, int]":
-    """Decode `frames` frames (-1: all) from frame `start`, and return them [channel, time] with the rate.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A file with its header, and what its samples count for in a sum: 1 or -1."""
+
+    file: AudioFile
+    info: AudioInfo
+    sign: int = 1
+
+    def frames_at(self, sample_rate: int) -> int:
+        """Return the file's length in frames at another rate."""
+        return -(-self.info.frames * sample_rate // self.info.sample_rate)
+
+
+def read(file: AudioFile) -> "tuple[Samples, int]":
+    """Decode a whole file, and return it [channel, time] with its rate.
 
     Raises:
         AudioError: see `probe`; also a file that breaks off before its header says.
     """
-    info = probe(path)
-    wanted = max(0, info.frames - start if frames < 0 else min(frames, info.frames - start))
-    return _decode(path, info, start, wanted), info.sample_rate
+    info = probe(file)
+    return decode(file, info, 0, info.frames), info.sample_rate
 
 
-def read_at(path: Path, sample_rate: int, channels: int, start: int, frames: int) -> "Samples":
-    """Return frames [start, start + frames), counted at `sample_rate`, as [channels, frames].
+def read_sum(pieces: Sequence[Piece], sample_rate: int, channels: int, start: int, frames: int) -> "Samples":
+    """Return frames [start, start + frames), counted at `sample_rate`, of the sum of files as [channels, frames].
 
-    Only the needed part of the file is decoded. Beyond the end of the file there are zeros. The result equals that part
-    of the whole file resampled at once: blocks start where the two sample grids meet.
+    Only the needed part of each file is decoded. Beyond the end of a file there are zeros. The result equals that part
+    of the whole files resampled at once: blocks start where the two sample grids meet.
+
+    Raises:
+        AudioError: see `read`.
     """
-    info = probe(path)
-    grid = Grid.between(info.sample_rate, sample_rate)
-    first, last = grid.input_range(start, start + frames)
-    block = _read_within(path, info, first, last)
-    offset = start - grid.output_index(first)
-    return resample(to_channels(block, channels), info.sample_rate, sample_rate)[:, offset : offset + frames]
+    total = np.zeros((channels, frames), np.float32)
+    for rate in dict.fromkeys(piece.info.sample_rate for piece in pieces):
+        grid = Grid.between(rate, sample_rate)
+        first, last = grid.input_range(start, start + frames)
+        block = np.zeros((channels, last - first), np.float32)
+        for piece in pieces:
+            if piece.info.sample_rate == rate:
+                _add_within(block, piece, first)
+        offset = start - grid.output_index(first)
+        total += resample(block, rate, sample_rate)[:, offset : offset + frames]
+    return total
 
 
-def _decode(path: Path, info: AudioInfo, start: int, wanted: int) -> "Samples":
-    try:
-        samples, _ = soundfile.read(path, wanted, start, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"{path}: decoding failed ({cause(error)}); fetch or export the file again") from None
-    if len(samples) < wanted:
-        at = (start + len(samples)) / info.sample_rate
-        raise AudioError(
-            f"{path}: truncated, decoded {at:.1f} s of {info.seconds:.1f} s; fetch or export the file again"
-        )
+def decode(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Samples":
+    """Return frames [start, start + frames), all of them within the file, as [channel, time] at its own rate.
+
+    Raises:
+        AudioError: see `read`.
+    """
+    samples = decode_raw(file, info, start, frames)
     if not np.isfinite(samples).all():
-        log.warning("%s: samples that are not finite (NaN or infinity) are taken as silence", path)
+        log.warning("%s: samples that are not finite (NaN or infinity) are taken as silence", file)
         samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
     return np.ascontiguousarray(samples.T)
 
 
-def _read_within(path: Path, info: AudioInfo, first: int, last: int) -> "Samples":
-    """Frames [first, last) of the file, zeros where it has none."""
-    begin, end = max(first, 0), min(last, info.frames)
-    block = _decode(path, info, begin, end - begin) if end > begin else np.zeros((info.channels, 0), np.float32)
-    return np.pad(block, ((0, 0), (max(0, min(begin, last) - first), max(0, last - max(end, first, begin)))))
+def decode_raw(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Samples":
+    """Return frames [start, start + frames) as [time, channel], with whatever is not finite.
+
+    Raises:
+        AudioError: see `read`.
+    """
+    if isinstance(file, Stream):
+        samples = decode_stream(file, info.sample_rate, info.channels, start, frames)
+    else:
+        samples = _decode_file(file, start, frames)
+    if len(samples) < frames:
+        at = (start + len(samples)) / info.sample_rate
+        raise AudioError(
+            f"{file}: truncated, decoded {at:.1f} s of {info.seconds:.1f} s; fetch or export the file again"
+        )
+    return samples
+
+
+def _decode_file(path: Path, start: int, frames: int) -> "Samples":
+    try:
+        samples: Samples = soundfile.read(path, frames, start, dtype="float32", always_2d=True)[0]
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise AudioError(f"{path}: decoding failed ({cause(error)}); fetch or export the file again") from None
+    return samples
+
+
+def _add_within(block: "Samples", piece: Piece, first: int) -> None:
+    """Add to [channels, time] what the file holds from its frame `first` on."""
+    begin, end = max(first, 0), min(first + block.shape[1], piece.info.frames)
+    if end > begin:
+        samples = decode(piece.file, piece.info, begin, end - begin)
+        block[:, begin - first : end - first] += piece.sign * to_channels(samples, len(block))

@@ -5,13 +5,17 @@ every old / g input samples: a block that starts there, with the filter's reach 
 part that it would be of the whole.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, gcd
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sepkit.component import Samples
 
 # Zero crossings of the sinc filter on each side, and its cutoff as a share of the Nyquist frequency.
@@ -24,11 +28,18 @@ def resample(samples: "Samples", old: int, new: int) -> "Samples":
     if old == new:
         return samples
     import torch
-    from torchaudio.functional import resample as torchaudio_resample
 
-    block = torch.from_numpy(np.ascontiguousarray(samples))
-    result: Samples = torchaudio_resample(block, old, new, WIDTH, ROLLOFF).numpy()
+    result: Samples = _resampler(old, new)(torch.from_numpy(np.ascontiguousarray(samples))).numpy()
     return result
+
+
+@lru_cache(maxsize=16)
+def _resampler(old: int, new: int) -> "Callable[[Tensor], Tensor]":
+    """Return the filter for two rates: making it takes longer than applying it to a chunk."""
+    from torchaudio.transforms import Resample
+
+    resampler: Callable[[Tensor], Tensor] = Resample(old, new, lowpass_filter_width=WIDTH, rolloff=ROLLOFF)
+    return resampler
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,10 @@ import numpy as np
 from sepkit.audio.channels import to_channels
 from sepkit.audio.read import read
 from sepkit.audio.resample import resample
-from sepkit.component import Track
+from sepkit.component import AudioFile, Track
 from sepkit.errors import CorpusError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sepkit.component import Samples
 
 
@@ -62,6 +60,6 @@ def load(track: Track) -> Reference:
     return Reference(track.name, rate, mixture, stems)
 
 
-def _read_like(path: Path, sample_rate: int, channels: int) -> Samples:
-    samples, rate = read(path)
+def _read_like(file: AudioFile, sample_rate: int, channels: int) -> Samples:
+    samples, rate = read(file)
     return resample(to_channels(samples, channels), rate, sample_rate)

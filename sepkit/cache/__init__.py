@@ -1,0 +1,1 @@
+"""What is kept between runs: where, and what is known about files."""

@@ -1,0 +1,115 @@
+"""Facts about files, remembered as long as a file keeps its size and its time of modification."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sepkit.atomic import write_text
+from sepkit.cache.folder import cache_folder
+from sepkit.component import AudioFile, Stream
+from sepkit.errors import SepkitError
+
+log = logging.getLogger(__name__)
+
+# Seconds between two savings of what a long search has found so far.
+SAVE_EVERY = 30.0
+
+Fact = TypeVar("Fact")
+File = TypeVar("File", bound=AudioFile)
+Stamp = tuple[int, int]
+"""Size in bytes and time of modification in nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[Fact]):
+    """A fact (plain JSON data) about a file of that stamp."""
+
+    stamp: Stamp
+    fact: Fact
+
+
+def known_facts(
+    subject: str, files: Iterable[File], find: Callable[[Sequence[File]], Iterator[Fact | SepkitError]]
+) -> tuple[dict[File, Known[Fact]], dict[File, SepkitError]]:
+    """Return what is known about each file, and the errors of those about which nothing can be known.
+
+    Args:
+        subject: Names the kind of fact, and the version of the code that finds it.
+        files: What to know about.
+        find: Finds facts that are not remembered yet, in the order of the files that it gets. A fact is JSON data.
+    """
+    memory = _Memory(cache_folder() / "index" / f"{subject}.json")
+    stamps = {file: _stamp(file) for file in files}
+    new = [file for file, stamp in stamps.items() if memory.recall(file, stamp) is None]
+    errors: dict[File, SepkitError] = {}
+    try:
+        for file, found in zip(new, find(new) if new else (), strict=True):
+            if isinstance(found, SepkitError):
+                errors[file] = found
+            else:
+                memory.learn(file, stamps[file], found)
+    finally:
+        memory.save()
+    known = {file: Known(stamp, memory.recall(file, stamp)) for file, stamp in stamps.items() if file not in errors}
+    return known, errors
+
+
+class _Memory:
+    """A JSON file: path -> [size, time, fact]."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: dict[str, list[Any]] = _read(path)
+        self._changed = False
+        self._saved = time.monotonic()
+
+    def recall(self, file: AudioFile, stamp: Stamp) -> Any:
+        row = self._rows.get(key_of(file))
+        return row[2] if row and (row[0], row[1]) == stamp else None
+
+    def learn(self, file: AudioFile, stamp: Stamp, fact: Any) -> None:
+        self._rows[key_of(file)] = [*stamp, fact]
+        self._changed = True
+        if time.monotonic() - self._saved > SAVE_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Nothing is lost without it but time, so a folder that cannot be written is no error."""
+        if not self._changed:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self._path, json.dumps(self._rows, separators=(",", ":"), sort_keys=True))
+        except OSError as error:
+            log.warning("%s cannot be written (%s); set SEPKIT_CACHE to a folder that can", self._path, error)
+        self._changed, self._saved = False, time.monotonic()
+
+
+def _read(path: Path) -> dict[str, list[Any]]:
+    """What cannot be read is forgotten, and found again."""
+    try:
+        rows = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return rows if isinstance(rows, dict) else {}
+
+
+def key_of(file: AudioFile) -> str:
+    """Return the absolute path, and the number of the stream, as text."""
+    if isinstance(file, Stream):
+        return f"{os.path.abspath(file.path)}#{file.number}"  # noqa: PTH100  Path.absolute keeps ".." and is slower
+    return os.path.abspath(file)  # noqa: PTH100
+
+
+def _stamp(file: AudioFile) -> Stamp:
+    """A file that is not there gets a stamp that no file has; finding facts about it gives the error."""
+    try:
+        status = os.stat(file.path if isinstance(file, Stream) else file)  # noqa: PTH116  21 000 files in a blink
+    except OSError:
+        return (-1, -1)
+    return status.st_size, status.st_mtime_ns
