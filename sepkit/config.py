@@ -59,6 +59,8 @@ class TrainSettings(Section):
     steps_per_epoch: int = Field(default=500, ge=0, description="0: as many as cover the corpus once")
     chunk_seconds: float = Field(default=4.0, ge=0.1, le=600, description="length of a training example")
     remix: float = Field(default=0.7, ge=0, le=1, description="share of examples mixed from different songs")
+    silent: float = Field(default=0.05, ge=0, le=1, description="share of examples in which a source is left out")
+    mixup: float = Field(default=0.0, ge=0, le=1, description="share of remixed stems that are two of their kind")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto",
         description="auto: fp16 with a gradient scaler on CUDA, bf16 on a CPU with matrix units for it, else fp32",

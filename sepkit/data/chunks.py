@@ -1,8 +1,10 @@
-"""torch datasets of chunks: random ones to train on, consecutive ones to validate on."""
+"""Recipes -> batches of chunks. Holds settings only: what a worker reads comes with each recipe."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
+from math import ceil
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
@@ -10,19 +12,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sepkit.audio.read import read_at
 from sepkit.component import AudioSpec, AugmentationConfig
-from sepkit.data.draw import Draw, Place
-from sepkit.data.song import Part, Song
+from sepkit.data.draw import Clip, Recipe
 
 if TYPE_CHECKING:
     from sepkit.component import Augmentation, Samples
 
 
-class Chunk(TypedDict):
-    """One example; a batch has a batch dimension in front.
+class Batch(TypedDict):
+    """mixture [batch, channel, time], targets [batch, source, channel, time], present [batch, source].
 
-    mixture [channel, time], targets [source, channel, time], present [source]: false where a source is absent.
+    Present is false where a source is absent, which is not silent: its target means nothing.
     """
 
     mixture: Tensor
@@ -30,31 +30,28 @@ class Chunk(TypedDict):
     present: Tensor
 
 
-class RandomChunks(Dataset[Chunk]):
-    """Chunk `index` of an endless series. Holds paths, numbers and settings, so it is cheap to send to a worker."""
+class Chunks(Dataset[Batch]):
+    """Makes batches of chunks of `frames` frames, each changed by the augmentations as its own seed says."""
 
-    def __init__(
-        self,
-        songs: list[Song],
-        audio: AudioSpec,
-        frames: int,
-        draw: Draw,
-        augmentations: tuple[AugmentationConfig, ...],
-    ) -> None:
-        self._songs = songs
+    def __init__(self, audio: AudioSpec, frames: int, augmentations: tuple[AugmentationConfig, ...] = ()) -> None:
         self._audio = audio
         self._frames = frames
-        self._draw = draw
         self._settings = augmentations
 
-    def __getitem__(self, index: int) -> Chunk:
-        places, rng = self._draw(index)
-        parts, present = read_parts(self._songs, places, self._audio, self._frames)
-        mixture = parts.sum(0)
-        for settings, augment in zip(self._settings, self._augmentations, strict=True):
-            if rng.random() < settings.probability:
-                parts, mixture = augment(parts, mixture, rng)
-        return _chunk(parts, mixture, present)
+    def __getitems__(self, recipes: Sequence[Recipe]) -> Batch:
+        """Return one batch."""
+        audio, count = self._audio, len(recipes)
+        targets = np.empty((count, len(audio.sources), audio.channels, self._frames), np.float32)
+        mixture = np.empty((count, audio.channels, self._frames), np.float32)
+        for number, recipe in enumerate(recipes):
+            parts, mixed = self._make(recipe)
+            targets[number] = parts[:-1, :, : self._frames]
+            mixture[number] = mixed[:, : self._frames]
+        return {
+            "mixture": torch.from_numpy(mixture),
+            "targets": torch.from_numpy(targets),
+            "present": torch.tensor([recipe.present for recipe in recipes]),
+        }
 
     def __getstate__(self) -> dict[str, object]:
         """Leave out the built augmentations: each worker builds its own."""
@@ -64,50 +61,22 @@ class RandomChunks(Dataset[Chunk]):
     def _augmentations(self) -> list[Augmentation]:
         return [settings.build(self._audio) for settings in self._settings]
 
+    def _make(self, recipe: Recipe) -> tuple[Samples, Samples]:
+        rng = np.random.default_rng(recipe.seed)
+        chosen = [rng.random() < settings.probability for settings in self._settings]
+        stretches = [settings.stretch for settings, on in zip(self._settings, chosen, strict=True) if on]
+        frames = ceil(self._frames * float(np.prod(stretches)))
+        parts = np.stack([self._sum(clips, frames) for clips in recipe.parts])
+        mixture = parts.sum(0)
+        for augment, on in zip(self._augmentations, chosen, strict=True):
+            if on:
+                parts, mixture = augment(parts, mixture, rng)
+        return parts, mixture
 
-class ConsecutiveChunks(Dataset[Chunk]):
-    """Every song that has a source, cut into chunks from its first frame to its last; the last is padded with zeros."""
-
-    def __init__(self, songs: list[Song], audio: AudioSpec, frames: int) -> None:
-        self._songs = songs
-        self._audio = audio
-        self._frames = frames
-        self._places = [
-            Place(i, start) for i, song in enumerate(songs) if song.sources for start in range(0, song.frames, frames)
-        ]
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> Chunk:
-        places = [self._places[index]] * (len(self._audio.sources) + 1)
-        parts, present = read_parts(self._songs, places, self._audio, self._frames)
-        return _chunk(parts, parts.sum(0), present)
-
-
-def read_parts(songs: list[Song], places: list[Place], audio: AudioSpec, frames: int) -> tuple[Samples, list[bool]]:
-    """Return each source and the rest as [source + 1, channel, time], and which sources are present."""
-    parts = [songs[p.song].sources.get(s) for s, p in zip(audio.sources, places, strict=False)]
-    rest = songs[places[-1].song].rest
-    blocks = [
-        _read_part(part or Part(()), place.start, audio, frames)
-        for part, place in zip([*parts, rest], places, strict=True)
-    ]
-    return np.stack(blocks), [part is not None for part in parts]
-
-
-def _read_part(part: Part, start: int, audio: AudioSpec, frames: int) -> Samples:
-    total = np.zeros((audio.channels, frames), np.float32)
-    for path in part.plus:
-        total += read_at(path, audio.sample_rate, audio.channels, start, frames)
-    for path in part.minus:
-        total -= read_at(path, audio.sample_rate, audio.channels, start, frames)
-    return total
-
-
-def _chunk(parts: Samples, mixture: Samples, present: list[bool]) -> Chunk:
-    return {
-        "mixture": torch.from_numpy(np.ascontiguousarray(mixture)),
-        "targets": torch.from_numpy(np.ascontiguousarray(parts[:-1])),
-        "present": torch.tensor(present),
-    }
+    def _sum(self, clips: tuple[Clip, ...], frames: int) -> Samples:
+        if len(clips) == 1 and clips[0].gain == 1:
+            return clips[0].part.read(self._audio, clips[0].start, frames)
+        total = np.zeros((self._audio.channels, frames), np.float32)
+        for clip in clips:
+            total += np.float32(clip.gain) * clip.part.read(self._audio, clip.start, frames)
+        return total

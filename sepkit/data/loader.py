@@ -1,67 +1,88 @@
 """Batches for the training loop and for validation, loaded by worker processes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count, islice
+from time import perf_counter
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from sepkit.config import RunConfig
-from sepkit.data.chunks import Chunk, ConsecutiveChunks, RandomChunks
-from sepkit.data.draw import Draw
-from sepkit.data.song import Song, prepare
-from sepkit.errors import CorpusError, SepkitError
+from sepkit.data import prepared
+from sepkit.data.chunks import Batch, Chunks
+from sepkit.data.corpus import training_songs, validation_songs
+from sepkit.data.draw import Draw, Recipe, aligned
+from sepkit.data.parallel import unchanged
+from sepkit.errors import SepkitError
+
+# Chunks that are read to tell how long reading one takes.
+TRIED = 4
 
 
 class Data:
     """The corpus of a run: an endless series of training batches, and the validation batches.
 
     Raises:
-        CorpusError: no songs to train on, or none to validate on.
+        CorpusError: no songs to train on, or none to validate on; files that cannot be read, all of them listed.
     """
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._frames = round(config.train.chunk_seconds * config.audio.sample_rate)
-        self.train_songs = self._songs("train")
-        self.validation_songs = self._songs("validation")
-        if len(config.audio.sources) == 1 and not any(song.rest.plus for song in self.train_songs):
-            raise CorpusError(
-                f"no training song has anything beside {config.audio.sources[0]}; add a mixture or the other stems"
-            )
+        self.train_songs = training_songs(config)
+        self.validation_songs = validation_songs(config)
+        self._chunks = Chunks(config.audio, self._frames, config.augmentations)
+        weights = [dataset.weight for dataset in config.datasets]
+        self._draw = Draw(
+            self.train_songs, config.audio.sources, self._frames, weights, config.train, config.seed
+        )  # fmt: skip
         self.steps_per_epoch = config.train.steps_per_epoch or self._steps_to_cover()
 
-    def train_batches(self, first_step: int, steps: int) -> Iterator[Chunk]:
-        """Return batches `first_step` to `first_step + steps` of the series: they depend on the seed and step alone."""
+    def train_batches(self, first_step: int) -> Iterator[Batch]:
+        """Return the endless series of batches from `first_step` on: a batch depends on the seed and its step alone."""
         size = self._config.train.batch_size
-        draw = Draw(
-            self.train_songs, self._config.audio.sources, self._frames, self._config.train.remix, self._config.seed
+        return self._load(self._chunks, map(self._draw, count(first_step * size)))
+
+    def validation_batches(self) -> Iterator[Batch]:
+        """Return the validation songs in consecutive chunks, each song from its first frame to its last."""
+        sources = self._config.audio.sources
+        recipes = (
+            Recipe(tuple(parts), present)
+            for song in self.validation_songs
+            for start in range(0, song.frames, self._frames)
+            for parts, present in [aligned(song, sources, start)]
         )
-        chunks = RandomChunks(self.train_songs, self._config.audio, self._frames, draw, self._config.augmentations)
-        return self._load(chunks, _Range(first_step * size, (first_step + steps) * size))
+        return self._load(Chunks(self._config.audio, self._frames), recipes)
 
-    def validation_batches(self) -> Iterator[Chunk]:
-        """Return the validation songs in consecutive chunks."""
-        chunks = ConsecutiveChunks(self.validation_songs, self._config.audio, self._frames)
-        return self._load(chunks, _Range(0, len(chunks)))
-
-    def _songs(self, split: str) -> list[Song]:
-        audio = self._config.audio
-        tracks = [(dataset, dataset.tracks(split)) for dataset in self._config.datasets]
-        songs = [song for dataset, found in tracks for song in prepare(found, audio, dataset.weight)]
-        if not any(song.sources for song in songs):
-            raise CorpusError(_nothing_to(split, [dataset.name for dataset in self._config.datasets]))
-        return songs
+    def advice(self) -> str:
+        """Return what preparing the corpus would gain, measured here; nothing if it is prepared."""
+        songs = [*self.train_songs, *self.validation_songs]
+        missing = [song for song in songs if not song.prepared]
+        if not missing:
+            return ""
+        recipes = [self._draw(index) for index in range(TRIED)]
+        self._chunks.__getitems__(recipes[:1])
+        started = perf_counter()
+        self._chunks.__getitems__(recipes)
+        milliseconds = (perf_counter() - started) / TRIED * 1000
+        size = sum(prepared.size(song, self._config.audio) for song in missing) / 1e9
+        return (
+            f"{len(missing)} of {len(songs)} songs are not prepared: a chunk takes {milliseconds:.0f} ms to decode. "
+            f"`sepkit data prepare` with this config does it once, to {size:.2f} GB, and loading a chunk takes a "
+            "millisecond or two"
+        )
 
     def _steps_to_cover(self) -> int:
         frames = sum(song.frames for song in self.train_songs)
         return max(1, frames // (self._frames * self._config.train.batch_size))
 
-    def _load(self, chunks: RandomChunks | ConsecutiveChunks, indices: "_Range") -> Iterator[Chunk]:
+    def _load(self, chunks: Chunks, recipes: Iterable[Recipe]) -> Iterator[Batch]:
         loader = DataLoader(
             chunks,
-            batch_size=self._config.train.batch_size,
-            sampler=indices,
+            batch_sampler=_in_batches(recipes, self._config.train.batch_size),
             num_workers=self._config.train.workers,
+            collate_fn=unchanged,
+            generator=torch.Generator(),  # else making a loader would draw from the random state that a run restores
             pin_memory=torch.cuda.is_available(),
         )
         try:
@@ -70,26 +91,11 @@ class Data:
             raise type(error)(str(error).strip().splitlines()[-1].removeprefix(f"{_full_name(error)}: ")) from None
 
 
-class _Range(Sampler[int]):
-    """Indices in order."""
-
-    def __init__(self, first: int, stop: int) -> None:
-        self._range = range(first, stop)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._range)
-
-    def __len__(self) -> int:
-        return len(self._range)
+def _in_batches(recipes: Iterable[Recipe], size: int) -> Iterator[list[Recipe]]:
+    series = iter(recipes)
+    while batch := list(islice(series, size)):
+        yield batch
 
 
 def _full_name(error: Exception) -> str:
     return f"{type(error).__module__}.{type(error).__qualname__}"
-
-
-def _nothing_to(split: str, names: list[str]) -> str:
-    what = {"train": "train", "validation": "validate"}[split]
-    return (
-        f"no songs to {what} on (datasets: {', '.join(names)}). A plain folder needs two songs or more: "
-        "one is set aside for validation. Give it a validation/ folder, or more songs"
-    )

@@ -1,20 +1,48 @@
-"""A track prepared for training: which files make each source, and which make all the rest."""
+"""A track as training sees it: which files make each source, which make all the rest, where each source sounds."""
 
-from dataclasses import dataclass
-from math import ceil
-from pathlib import Path
+from __future__ import annotations
 
-from sepkit.audio.probe import probe
-from sepkit.component import AudioSpec, Track
-from sepkit.errors import AudioError, CorpusError, did_you_mean
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from sepkit.audio.probe import AudioInfo, probe
+from sepkit.audio.read import Piece, read_sum
+from sepkit.cache.file_facts import Known, known_facts
+from sepkit.component import AudioFile, AudioSpec, Track
+from sepkit.errors import CorpusError, SepkitError, did_you_mean
+
+if TYPE_CHECKING:
+    from sepkit.cache.file_facts import Stamp
+    from sepkit.component import Samples
+
+# Headers are read by threads: on a network disk each takes milliseconds, in which nothing is computed.
+THREADS = 8
+
+# The name of a song's part that is no source; no stem may be called so.
+REST = "rest"
+
+Span = tuple[int, int]
+
+
+class Part(Protocol):
+    """A source, or all the rest, of one song."""
+
+    def read(self, audio: AudioSpec, start: int, frames: int) -> Samples:
+        """Return [channel, frames] from frame `start` on, both counted at the run's rate; zeros beyond the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """The sum of some files minus the sum of others. No files at all are silence."""
+class Decoded:
+    """A part that is decoded from its files whenever it is read. No pieces at all are silence."""
 
-    plus: tuple[Path, ...]
-    minus: tuple[Path, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+
+    def read(self, audio: AudioSpec, start: int, frames: int) -> Samples:
+        """Return [channel, frames]."""
+        return read_sum(self.pieces, audio.sample_rate, audio.channels, start, frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,36 +50,45 @@ class Song:
     """What a chunk can be cut from. Frames are counted at the run's rate.
 
     Attributes:
-        sources: The sources that this song has; another may be absent, which is not silent.
-        rest: All that is no source: mixture - sources, or the sum of the other stems.
+        parts: The sources that this song has, and "rest" last: all that is no source, which is the mixture - sources or
+            the sum of the other stems. A source that is not a key is absent, which is not silent.
         pure: The rest holds no source, so it may be mixed with the sources of another song.
+        dataset: Number of its `[[datasets]]` entry, which has a weight.
+        stamps: Size and time of modification of each file.
+        sounding: Where each source sounds, as spans of frames.
+        prepared: The same parts where they are read faster, if they have been prepared.
     """
 
     name: str
     frames: int
-    sources: dict[str, Part]
-    rest: Part
+    parts: dict[str, Decoded]
     pure: bool
-    weight: float = 1.0
+    dataset: int = 0
+    stamps: dict[AudioFile, Stamp] = field(default_factory=dict)
+    sounding: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+    prepared: dict[str, Part] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that this song has."""
+        return tuple(name for name in self.parts if name != REST)
+
+    def part(self, name: str) -> Part:
+        """Return a source or the rest, prepared if it is."""
+        return (self.prepared or self.parts)[name]
 
 
-def prepare(tracks: list[Track], audio: AudioSpec, weight: float = 1.0) -> list[Song]:
-    """Return the songs of `tracks` that are of use for `audio.sources`.
+def songs_of(tracks: Sequence[tuple[int, Track]], audio: AudioSpec) -> list[Song]:
+    """Return the songs that are of use for `audio.sources`, of tracks that come with the number of their dataset.
 
     Raises:
         CorpusError: files that cannot be read, all of them listed; or no song has any of the sources.
     """
-    songs, faults = [], []
-    for track in tracks:
-        try:
-            songs.append(_prepare_one(track, audio, weight))
-        except AudioError as error:
-            faults.append(str(error))
-    if faults:
-        raise CorpusError(f"{len(faults)} unusable files: {'; '.join(faults)}")
+    headers = known_headers({file for _, track in tracks for file in files_for(track, audio)})
+    songs = [_song(number, track, audio, headers) for number, track in tracks]
     useful = [song for song in songs if song.sources or song.pure]
     if tracks and not any(song.sources for song in useful):
-        found = sorted({stem for track in tracks for stem in track.stems})
+        found = sorted({stem for _, track in tracks for stem in track.stems})
         raise CorpusError(
             f"none of the {len(tracks)} songs has a stem for {', '.join(audio.sources)}; "
             f"stems found: {', '.join(found)}.{did_you_mean(audio.sources[0], found)} "
@@ -60,20 +97,59 @@ def prepare(tracks: list[Track], audio: AudioSpec, weight: float = 1.0) -> list[
     return useful
 
 
-def _prepare_one(track: Track, audio: AudioSpec, weight: float) -> Song:
-    sources = {s: Part(track.stems[s]) for s in audio.sources if s in track.stems}
-    others = tuple(f for stem, files in track.stems.items() if stem not in sources for f in files)
-    targets = tuple(f for part in sources.values() for f in part.plus)
+def files_for(track: Track, audio: AudioSpec) -> list[AudioFile]:
+    """Return the files of a track that a run for `audio.sources` reads."""
+    targets, rest, subtracted = _divide(track, audio)
+    return [*(file for files in targets.values() for file in files), *rest, *subtracted]
+
+
+def known_headers(files: set[AudioFile]) -> dict[AudioFile, Known[list[int]]]:
+    """Return rate, channels and frames of each file.
+
+    Raises:
+        CorpusError: files that cannot be read, all of them listed.
+    """
+    known, errors = known_facts("headers-1", sorted(files, key=str), _find_headers)
+    if errors:
+        raise CorpusError(f"{len(errors)} unusable files: {'; '.join(map(str, errors.values()))}")
+    return known
+
+
+def _find_headers(files: Sequence[AudioFile]) -> Iterator[list[int] | SepkitError]:
+    with ThreadPoolExecutor(THREADS) as threads:
+        yield from threads.map(_header, files)
+
+
+def _header(file: AudioFile) -> list[int] | SepkitError:
+    try:
+        info = probe(file)
+    except SepkitError as error:
+        return error
+    return [info.sample_rate, info.channels, info.frames]
+
+
+def _divide(
+    track: Track, audio: AudioSpec
+) -> tuple[dict[str, tuple[AudioFile, ...]], list[AudioFile], list[AudioFile]]:
+    """Return the files of each source, those that make the rest, and those that are subtracted from these."""
+    sources = {s: track.stems[s] for s in audio.sources if s in track.stems}
     if track.complete or track.mixture is None:
-        rest = Part(others)
-    else:
-        rest = Part((track.mixture,), targets)
-    files = {*targets, *rest.plus}
-    frames = max(_frames(path, audio.sample_rate) for path in files)
-    pure = track.complete or len(sources) == len(audio.sources)
-    return Song(track.name, frames, sources, rest, pure, weight)
+        return sources, [f for stem, files in track.stems.items() if stem not in sources for f in files], []
+    return sources, [track.mixture], [file for files in sources.values() for file in files]
 
 
-def _frames(path: Path, sample_rate: int) -> int:
-    info = probe(path)
-    return ceil(info.frames * sample_rate / info.sample_rate)
+def _song(number: int, track: Track, audio: AudioSpec, headers: dict[AudioFile, Known[list[int]]]) -> Song:
+    sources, rest, subtracted = _divide(track, audio)
+    pieces = {file: Piece(file, AudioInfo(*headers[file].fact)) for file in files_for(track, audio)}
+    minus = tuple(Piece(file, pieces[file].info, -1) for file in subtracted)
+    return Song(
+        name=track.name,
+        frames=max((piece.frames_at(audio.sample_rate) for piece in pieces.values()), default=0),
+        parts={
+            **{source: Decoded(tuple(pieces[file] for file in files)) for source, files in sources.items()},
+            REST: Decoded((*(pieces[file] for file in rest), *minus)),
+        },
+        pure=track.complete or len(sources) == len(audio.sources),
+        dataset=number,
+        stamps={file: headers[file].stamp for file in pieces},
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.config import RunConfig
-from sepkit.data.chunks import Chunk
+from sepkit.data.chunks import Batch
 from sepkit.data.loader import Data
 from sepkit.device import Precision, flushing_denormals
 from sepkit.errors import TrainingError
@@ -76,11 +77,13 @@ def train(
     first = learner.epoch + 1
     with TrainingProgress(config.train.epochs, config.train.batch_size) as progress:
         progress.say(_opening(config, data, learner.network, device, precision))
+        progress.say(data.advice())
+        batches = data.train_batches(learner.step)
         for epoch in range(first, config.train.epochs + 1):
             started = perf_counter()
             progress.epoch(epoch, data.steps_per_epoch)
-            batches = data.train_batches(learner.step, data.steps_per_epoch)
-            train_loss = _train_epoch(config, learner, batches, objective, precision, device, progress.step)
+            some = islice(batches, data.steps_per_epoch)
+            train_loss = _train_epoch(config, learner, some, objective, precision, device, progress.step)
             trained = perf_counter() - started
             validation_loss = _validate(learner.network, data, objective, precision, device)
             better = learner.stopping.update(epoch, validation_loss)
@@ -109,7 +112,7 @@ def train(
 def _train_epoch(
     config: RunConfig,
     learner: Learner,
-    batches: Iterable[Chunk],
+    batches: Iterable[Batch],
     objective: Objective,
     precision: Precision,
     device: torch.device,
@@ -139,7 +142,7 @@ def _train_epoch(
     return total / count
 
 
-def _on(device: torch.device, batch: Chunk) -> tuple[Tensor, Tensor, Tensor]:
+def _on(device: torch.device, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Return mixture, targets and present of a batch on a device."""
     mixture, targets, present = batch["mixture"], batch["targets"], batch["present"]
     return (

@@ -34,8 +34,9 @@ class TrainingProgress:
         self._bar.stop()
 
     def say(self, text: str) -> None:
-        """Print a line."""
-        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+        """Print a line, if there is something to say."""
+        if text:
+            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def epoch(self, epoch: int, steps: int) -> None:
         """Start the bar of an epoch."""

@@ -1,5 +1,7 @@
 """Chunks: what is mixed with what, and randomness that follows from seed and index alone."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,10 +9,11 @@ import torch
 
 from sepkit import config as configs
 from sepkit.component import AudioSpec
-from sepkit.config import Shortcuts
+from sepkit.config import Shortcuts, TrainSettings
 from sepkit.data.draw import Draw
 from sepkit.data.loader import Data
-from sepkit.data.song import prepare
+from sepkit.data.song import songs_of
+from sepkit.data.sounds import with_sounding
 from sepkit.datasets.folder import Folder
 from sepkit.errors import CorpusError
 from tests.conftest import write_songs
@@ -21,7 +24,7 @@ def run_config(path, root, *overrides):
 
 
 def batches(config, first=0, steps=3):
-    return list(Data(config).train_batches(first, steps))
+    return list(islice(Data(config).train_batches(first), steps))
 
 
 def same(one, other):
@@ -46,19 +49,78 @@ def test_an_aligned_chunk_is_a_piece_of_its_song(small_config, songs):
             assert min(np.abs(w - chunk).max(1).min() for w in windows) < 1e-6
 
 
-def test_a_remixed_chunk_is_a_voice_on_another_accompaniment(small_config, songs):
-    data = Data(run_config(small_config, songs, "train.remix=1"))
-    draw = Draw(data.train_songs, ("vocals",), 4000, 1.0, 0)
-    drawn = [draw(i)[0] for i in range(200)]
-    assert any(voice.song != rest.song for voice, rest in drawn)
-    assert {voice.song for voice, _ in drawn} == {0, 1, 2}
+def prepare(root, *sources):
+    """The songs of a plain folder as a run at 8 kHz sees them, by name."""
+    audio = AudioSpec(8000, 1, sources)
+    songs = songs_of([(0, track) for track in Folder(root=root).tracks("all")], audio)
+    return {song.name: song for song in with_sounding(songs, 8000, 0)}
 
 
-def test_the_ratio_of_remixed_chunks_is_the_stated_one(small_config, songs):
-    data = Data(run_config(small_config, songs))
-    draw = Draw(data.train_songs, ("vocals",), 4000, 0.7, 0)
-    remixed = [len(set(draw(i)[0])) > 1 for i in range(2000)]
+def recipes(songs, *sources, count=1000, weights=(1.0,), **settings):
+    settings = {"remix": 1.0, "silent": 0.0, **settings}
+    draw = Draw(list(songs.values()), sources, 4000, weights, TrainSettings(**settings), 0)
+    return [draw(i) for i in range(count)]
+
+
+def song_at(songs, clip):
+    """The name of the song that a clip is from."""
+    return next(name for name, song in songs.items() if clip.part in song.parts.values())
+
+
+def test_a_remixed_chunk_is_a_voice_on_another_accompaniment(songs):
+    prepared = prepare(songs, "vocals")
+    drawn = [[song_at(prepared, clips[0]) for clips in recipe.parts] for recipe in recipes(prepared, "vocals")]
+    assert any(voice != rest for voice, rest in drawn)
+    assert {voice for voice, _ in drawn} == {"one", "two", "three", "four"}
+
+
+def test_the_ratio_of_remixed_chunks_is_the_stated_one(songs):
+    prepared = prepare(songs, "vocals")
+    drawn = [recipe.parts for recipe in recipes(prepared, "vocals", remix=0.7, count=2000)]
+    remixed = [voice.start != rest.start for (voice,), (rest,) in drawn]
     assert 0.65 < np.mean(remixed) < 0.75
+
+
+def test_the_share_of_silent_targets_is_the_stated_one_and_they_are_silent(small_config, songs):
+    prepared = prepare(songs, "vocals")
+    silent = [not recipe.parts[0] for recipe in recipes(prepared, "vocals", silent=0.2, remix=0.5, count=2000)]
+    assert 0.17 < np.mean(silent) < 0.23
+    for batch in batches(run_config(small_config, songs, "train.silent=1")):
+        assert batch["present"].all()
+        assert not batch["targets"].any()
+        assert batch["mixture"].abs().amax((1, 2)).min() > 0.01
+
+
+def test_targets_are_drawn_where_they_sound(tmp_path):
+    songs = write_songs(tmp_path / "s", ["a"], ("vocals", "drums"), seconds=20)
+    voice, _ = soundfile.read(songs / "a" / "vocals.wav")
+    voice[: 9 * 8000] = 0
+    voice[10 * 8000 :] = 1e-4  # bleed, far below the voice
+    soundfile.write(songs / "a" / "vocals.wav", voice, 8000, subtype="FLOAT")
+    prepared = prepare(songs, "vocals")
+    assert prepared["a"].sounding == {"vocals": ((72000, 80000),)}
+    for recipe in recipes(prepared, "vocals", remix=0.5, count=200):
+        start = recipe.parts[0][0].start
+        assert start < 80000 - 900
+        assert start + 4000 > 72000 + 900
+
+
+def test_a_mixed_up_stem_is_two_of_its_kind_with_the_energy_of_one(songs):
+    prepared = prepare(songs, "vocals")
+    drawn = [recipe.parts for recipe in recipes(prepared, "vocals", mixup=0.25, count=2000)]
+    assert 0.22 < np.mean([len(voice) == 2 for voice, _ in drawn]) < 0.28
+    assert all(sum(clip.gain**2 for clip in voice) == pytest.approx(1) for voice, _ in drawn)
+    assert {len(rest) for _, rest in drawn} == {1}
+
+
+def test_a_dataset_gets_the_share_of_its_weight_whatever_its_size(songs, tmp_path):
+    more = write_songs(tmp_path / "more", [f"m{i}" for i in range(8)], ("vocals", "drums"), seconds=3)
+    audio = AudioSpec(8000, 1, ("vocals",))
+    roots = enumerate((songs, more))
+    tracks = [(number, track) for number, root in roots for track in Folder(root=root).tracks("all")]
+    prepared = {song.name: song for song in with_sounding(songs_of(tracks, audio), 8000, 0)}
+    drawn = [r.parts[0][0] for r in recipes(prepared, "vocals", weights=(3.0, 1.0), remix=0.5, count=2000)]
+    assert 0.7 < np.mean([not song_at(prepared, clip).startswith("m") for clip in drawn]) < 0.8
 
 
 def test_batches_do_not_depend_on_workers_or_on_where_the_series_is_entered(small_config, songs):
@@ -82,12 +144,11 @@ def test_an_absent_stem_is_marked_and_never_silence_to_learn(small_config, tmp_p
     for song in "abcd":
         (songs / song / "mixture.wav").unlink()
     (songs / "a" / "drums.wav").unlink()
-    audio = AudioSpec(8000, 1, ("vocals", "drums"))
-    prepared = {song.name: song for song in prepare(Folder(root=songs).tracks("all"), audio)}
-    assert set(prepared["a"].sources) == {"vocals"}
-    config = run_config(small_config, songs, "train.remix=0.5", 'audio.sources=["vocals", "drums"]')
-    data = Data(config)
-    for batch in data.train_batches(0, 40):
+    assert prepare(songs, "vocals", "drums")["a"].sources == ("vocals",)
+    config = run_config(
+        small_config, songs, "train.remix=0.5", "train.silent=0", 'audio.sources=["vocals", "drums"]'
+    )  # fmt: skip
+    for batch in batches(config, 0, 40):
         silent = batch["targets"].abs().amax((2, 3)) == 0
         assert not (silent & batch["present"]).any()
         assert (silent == ~batch["present"]).all()
@@ -96,19 +157,17 @@ def test_an_absent_stem_is_marked_and_never_silence_to_learn(small_config, tmp_p
 def test_a_mixture_that_may_hide_the_target_is_never_used_as_accompaniment(tmp_path):
     songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums"))
     (songs / "a" / "vocals.wav").unlink()
-    prepared = prepare(Folder(root=songs).tracks("all"), AudioSpec(8000, 1, ("vocals",)))
-    assert [song.name for song in prepared] == ["b"]
+    assert set(prepare(songs, "vocals")) == {"b"}
 
 
 def test_an_instrumental_is_accompaniment_for_other_voices(tmp_path):
     songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums"))
     for name in ("vocals.wav", "mixture.wav"):
         (songs / "a" / name).unlink()
-    prepared = prepare(Folder(root=songs).tracks("all"), AudioSpec(8000, 1, ("vocals",)))
-    draw = Draw(prepared, ("vocals",), 4000, 1.0, 0)
-    drawn = [draw(i)[0] for i in range(50)]
-    assert {(prepared[v.song].name) for v, _ in drawn} == {"b"}
-    assert {(prepared[r.song].name) for _, r in drawn} == {"a", "b"}
+    prepared = prepare(songs, "vocals")
+    drawn = [[song_at(prepared, clips[0]) for clips in r.parts] for r in recipes(prepared, "vocals", count=50)]
+    assert {voice for voice, _ in drawn} == {"b"}
+    assert {rest for _, rest in drawn} == {"a", "b"}
 
 
 def test_steps_per_epoch_zero_covers_the_corpus_once(small_config, songs):

@@ -1,0 +1,44 @@
+"""The songs of a run: all its datasets, prepared where they have been, with where each source sounds."""
+
+from sepkit.config import RunConfig
+from sepkit.data.prepared import with_prepared
+from sepkit.data.song import REST, Song, songs_of
+from sepkit.data.sounds import with_sounding
+from sepkit.errors import CorpusError
+
+
+def songs_in(config: RunConfig, split: str) -> list[Song]:
+    """Return the songs of a split, of all datasets of a config, as they are on disk.
+
+    Raises:
+        CorpusError: a dataset is not there, files cannot be read (all of them listed), or there is nothing of use.
+    """
+    tracks = [(number, track) for number, dataset in enumerate(config.datasets) for track in dataset.tracks(split)]
+    songs = songs_of(tracks, config.audio)
+    if not any(song.sources for song in songs):
+        raise CorpusError(_nothing_to(split, [dataset.name for dataset in config.datasets]))
+    return songs
+
+
+def training_songs(config: RunConfig) -> list[Song]:
+    """Return the songs to train on, ready to be drawn from. Files that are new are listened to first."""
+    songs = songs_in(config, "train")
+    if len(config.audio.sources) == 1 and not any(song.parts[REST].pieces for song in songs):
+        raise CorpusError(
+            f"no training song has anything beside {config.audio.sources[0]}; add a mixture or the other stems"
+        )
+    heard = with_sounding(songs, config.audio.sample_rate, config.train.workers)
+    return [with_prepared(song, config.audio) for song in heard]
+
+
+def validation_songs(config: RunConfig) -> list[Song]:
+    """Return the songs to validate on that have a source."""
+    return [with_prepared(song, config.audio) for song in songs_in(config, "validation") if song.sources]
+
+
+def _nothing_to(split: str, names: list[str]) -> str:
+    what = {"train": "train", "validation": "validate"}[split]
+    return (
+        f"no songs to {what} on (datasets: {', '.join(names)}). A plain folder needs two songs or more: "
+        "one is set aside for validation. Give it a validation/ folder, or more songs"
+    )

@@ -1,0 +1,121 @@
+"""Prepared songs: every part of a song decoded once, at a run's rate and channels, into a memory-mapped file.
+
+A song is two files, named by a digest of all that its samples depend on: the paths, sizes and times of modification of
+its audio files, how they add up to parts, rate and channels. So a changed file or setting is another song, and a stale
+one is never found. `<digest>.i16` holds int16 samples [part, channel, frame], little-endian; `<digest>.json` describes
+them, is written last, and is there only if the samples are complete.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sepkit.atomic import replacing, write_text
+from sepkit.cache.file_facts import key_of
+from sepkit.cache.folder import cache_folder
+from sepkit.component import AudioSpec
+from sepkit.data.song import Part, Song
+
+if TYPE_CHECKING:
+    from sepkit.component import Samples
+
+FORMAT = 1
+# Seconds of a part that are decoded at once.
+BLOCK = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A part in a prepared song's file; full scale of its int16 is `scale`."""
+
+    path: Path
+    shape: tuple[int, int, int]
+    number: int
+    scale: float
+
+    def read(self, audio: AudioSpec, start: int, frames: int) -> Samples:
+        """Return [channel, frames]."""
+        samples = np.memmap(self.path, "<i2", "r", shape=self.shape)[self.number, :, start : start + frames]
+        block = np.zeros((self.shape[1], frames), np.float32)
+        np.multiply(samples, np.float32(self.scale / 2**15), out=block[:, : samples.shape[1]])
+        return block
+
+
+def folder() -> Path:
+    """Return where prepared songs lie."""
+    return cache_folder() / "prepared"
+
+
+def size(song: Song, audio: AudioSpec) -> int:
+    """Return the bytes that the song takes when prepared."""
+    parts, channels, frames = _shape(song, audio)
+    return parts * channels * frames * 2
+
+
+def with_prepared(song: Song, audio: AudioSpec) -> Song:
+    """Return the song with its prepared parts, or as it is if there are none."""
+    entry = _entry(song, audio)
+    try:
+        scales = json.loads(entry.with_suffix(".json").read_bytes())["scales"]
+    except FileNotFoundError:
+        return song
+    path, shape = entry.with_suffix(".i16"), _shape(song, audio)
+    parts = zip(song.parts, scales, strict=True)
+    return replace(song, prepared={name: Prepared(path, shape, n, scale) for n, (name, scale) in enumerate(parts)})
+
+
+def write(song: Song, audio: AudioSpec) -> None:
+    """Prepare a song.
+
+    Raises:
+        AudioError: one of its files cannot be read.
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    entry, shape = _entry(song, audio), _shape(song, audio)
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(entry.with_suffix(".i16")) as temporary:
+        samples = np.memmap(temporary, "<i2", "w+", shape=shape)
+        parts = zip(samples, song.parts.values(), strict=True)
+        scales = [_write_part(target, part, audio) for target, part in parts]
+        samples.flush()
+    about = {"song": song.name, "shape": shape, "scales": scales, "depends_on": _identity(song, audio)}
+    write_text(entry.with_suffix(".json"), json.dumps(about, sort_keys=True))
+
+
+def _write_part(target: np.ndarray, part: Part, audio: AudioSpec) -> float:
+    """Fill [channel, frame], and return what full scale stands for: more than 1 only for a sum that exceeds it."""
+    scale, step = 1.0, BLOCK * audio.sample_rate
+    while True:
+        peak = 0.0
+        for start in range(0, target.shape[1], step):
+            block = part.read(audio, start, min(step, target.shape[1] - start))
+            peak = max(peak, float(np.abs(block).max()))
+            target[:, start : start + step] = np.rint(block * (2**15 / scale)).clip(-(2**15), 2**15 - 1)
+        if peak <= scale:
+            return scale
+        scale = peak
+
+
+def _shape(song: Song, audio: AudioSpec) -> tuple[int, int, int]:
+    return len(song.parts), audio.channels, song.frames
+
+
+def _entry(song: Song, audio: AudioSpec) -> Path:
+    digest = sha256(json.dumps(_identity(song, audio)).encode()).hexdigest()[:40]
+    return folder() / digest[:2] / digest
+
+
+def _identity(song: Song, audio: AudioSpec) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "sample_rate": audio.sample_rate,
+        "channels": audio.channels,
+        "parts": [[[key_of(piece.file), piece.sign] for piece in part.pieces] for part in song.parts.values()],
+        "files": sorted([key_of(file), *stamp] for file, stamp in song.stamps.items()),
+    }

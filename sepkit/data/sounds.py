@@ -1,0 +1,80 @@
+"""What can be heard in the files of a corpus, remembered between runs, and so where each source of a song sounds."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+from sepkit.audio.listen import Sound, listen, window_frames
+from sepkit.audio.probe import AudioInfo
+from sepkit.cache.file_facts import known_facts
+from sepkit.component import AudioFile
+from sepkit.data.parallel import each
+from sepkit.data.song import Song, Span
+from sepkit.errors import CorpusError, SepkitError
+from sepkit.progress import watched
+
+Fact = dict[str, Any]
+
+
+def known_sounds(
+    files: Iterable[AudioFile], workers: int
+) -> tuple[dict[AudioFile, Sound], dict[AudioFile, SepkitError]]:
+    """Return what is heard in each file, and the errors of those that cannot be read; `workers` processes listen."""
+    known, errors = known_facts("sounds-1", sorted(set(files), key=str), partial(_find, workers=workers))
+    return {file: _sound(one.fact) for file, one in known.items()}, errors
+
+
+def with_sounding(songs: Sequence[Song], sample_rate: int, workers: int) -> list[Song]:
+    """Return the songs with the spans in which each source sounds.
+
+    Raises:
+        CorpusError: files that cannot be read, all of them listed.
+    """
+    parts = [song.parts[source] for song in songs for source in song.sources]
+    sounds, errors = known_sounds((piece.file for part in parts for piece in part.pieces), workers)
+    if errors:
+        raise CorpusError(f"{len(errors)} unusable files: {'; '.join(map(str, errors.values()))}")
+    return [replace(song, sounding=_sounding(song, sounds, sample_rate)) for song in songs]
+
+
+def _find(files: Sequence[AudioFile], workers: int) -> Iterator[Fact | SepkitError]:
+    return watched(each(_listen, files, workers), len(files), "Listening where stems sound")
+
+
+def _listen(file: AudioFile) -> Fact | SepkitError:
+    try:
+        return asdict(listen(file))
+    except SepkitError as error:
+        return error
+
+
+def _sound(fact: Fact) -> Sound:
+    spans = tuple((first, stop) for first, stop in fact["sounding"])
+    return Sound(**{**fact, "info": AudioInfo(**fact["info"]), "sounding": spans})
+
+
+def _sounding(song: Song, sounds: dict[AudioFile, Sound], sample_rate: int) -> dict[str, tuple[Span, ...]]:
+    return {
+        source: _union(span for piece in song.parts[source].pieces for span in _frames(sounds[piece.file], sample_rate))
+        for source in song.sources
+    }
+
+
+def _frames(sound: Sound, sample_rate: int) -> Iterator[Span]:
+    """The spans of a file in frames of another rate."""
+    window = window_frames(sound.info.sample_rate)
+    for span in sound.sounding:
+        first, stop = (min(n * window, sound.info.frames) * sample_rate // sound.info.sample_rate for n in span)
+        yield first, stop
+
+
+def _union(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Spans that overlap or touch become one."""
+    merged: list[Span] = []
+    for first, stop in sorted(spans):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((first, stop))
+    return tuple(merged)
