@@ -2,7 +2,6 @@
 
 import re
 from fnmatch import fnmatchcase
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
@@ -11,6 +10,7 @@ from pydantic import Field, field_validator
 
 from sepkit.audio.formats import EXTENSIONS
 from sepkit.component import DatasetConfig, Track
+from sepkit.datasets.split import hashed
 from sepkit.errors import CorpusError
 
 MIXTURE = "mixture"
@@ -85,10 +85,10 @@ class Folder(DatasetConfig):
         """
         if self.validation:
             return _groups_of(tracks, self.validation)
-        groups = sorted({t.group for t in tracks}, key=_hashed)
+        groups = sorted({t.group for t in tracks}, key=hashed)
         if not self.validation_share or len(groups) < 2:
             return set()
-        return {g for g in groups[:-1] if _hashed(g) < self.validation_share} or {groups[0]}
+        return {g for g in groups[:-1] if hashed(g) < self.validation_share} or {groups[0]}
 
     def _songs(self, folder: Path) -> list[Track]:
         if not folder.is_dir():
@@ -144,11 +144,6 @@ LAYOUT = (
 def _plain(name: str) -> str:
     """Return one spelling of a name: some systems store accents and Korean letters in parts (NFD)."""
     return normalize("NFC", name)
-
-
-def _hashed(group: str) -> float:
-    """Return a number from 0 to 1 that depends on the name alone."""
-    return int.from_bytes(sha256(group.encode()).digest()[:8]) / 2**64
 
 
 def _groups_of(tracks: list[Track], patterns: tuple[str, ...]) -> set[str]:

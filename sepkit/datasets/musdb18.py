@@ -1,0 +1,46 @@
+"""MUSDB18: `ROOT/{train,test}/<Artist - Title>.stem.mp4`, five audio streams in one file."""
+
+from pathlib import Path
+from typing import Literal
+
+from sepkit.component import AudioFile, DatasetConfig, Stream, Track
+from sepkit.datasets import musdb
+from sepkit.errors import CorpusError
+
+_ENDINGS = (".stem.mp4", ".stem.m4a")
+_LAYOUT = "train/<Artist - Title>.stem.mp4, and the same in test/"
+
+# Numbers of the audio streams. A cover picture is a stream too, and must not be counted.
+MIXTURE = 0
+STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
+
+
+class MUSDB18(DatasetConfig):
+    """MUSDB18: the songs of MUSDB18-HQ as AAC, cut off at 16 kHz. Needs ffmpeg, and `sepkit data prepare` for speed.
+
+    The mixture is encoded by itself and is only about the sum of the stems; training uses the sum.
+    """
+
+    name: Literal["musdb18"] = "musdb18"
+    root: Path = Path("data/musdb18")
+
+    def tracks(self, split: str) -> list[Track]:
+        """Return the tracks of an official split, or of "all".
+
+        Raises:
+            CorpusError: the folder is not MUSDB18.
+        """
+        found = [
+            (path, path.name.removesuffix(ending))
+            for path in musdb.entries(self.root, split, _LAYOUT)
+            for ending in _ENDINGS
+            if path.name.endswith(ending)
+        ]
+        if not found and split == "all":
+            raise CorpusError(f"no songs in {self.root.resolve()}. Expected {_LAYOUT}")
+        return musdb.in_split([_song(path, name) for path, name in found], split)
+
+
+def _song(path: Path, name: str) -> Track:
+    stems: dict[str, AudioFile] = {stem: Stream(path, STREAMS[stem]) for stem in musdb.STEMS}
+    return musdb.song(name, stems, Stream(path, MIXTURE))

@@ -1,0 +1,40 @@
+"""MUSDB18-HQ: `ROOT/{train,test}/<Artist - Title>/{mixture,vocals,drums,bass,other}.wav`."""
+
+from pathlib import Path
+from typing import Literal
+
+from sepkit.component import DatasetConfig, Track
+from sepkit.datasets import musdb
+from sepkit.errors import CorpusError
+
+_LAYOUT = "train/<Artist - Title>/mixture.wav, vocals.wav, drums.wav, bass.wav, other.wav, and the same in test/"
+
+
+class MUSDB18HQ(DatasetConfig):
+    """MUSDB18-HQ: 86 + 14 + 50 songs of vocals, drums, bass and other, uncompressed. The corpus to train on first."""
+
+    name: Literal["musdb18hq"] = "musdb18hq"
+    root: Path = Path("data/musdb18hq")
+
+    def tracks(self, split: str) -> list[Track]:
+        """Return the tracks of an official split, or of "all".
+
+        Raises:
+            CorpusError: the folder is not MUSDB18-HQ, or songs lack files.
+        """
+        folders = [path for path in musdb.entries(self.root, split, _LAYOUT) if path.is_dir()]
+        wanted = {stem: f"{stem}.wav" for stem in ("mixture", *musdb.STEMS)}
+        present = {folder: {path.name for path in folder.iterdir()} for folder in folders}
+        lacking = [
+            f"{folder / name}" for folder in folders for name in wanted.values() if name not in present[folder]
+        ]  # fmt: skip
+        if lacking:
+            more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+            raise CorpusError(f"missing: {', '.join(lacking[:5])}{more}. Expected {_LAYOUT}")
+        tracks = [
+            musdb.song(folder.name, {stem: folder / wanted[stem] for stem in musdb.STEMS}, folder / "mixture.wav")
+            for folder in folders
+        ]
+        if not tracks and split == "all":
+            raise CorpusError(f"no songs in {self.root.resolve()}. Expected {_LAYOUT}")
+        return musdb.in_split(tracks, split)
