@@ -59,7 +59,8 @@ def decode_stream(stream: Stream, sample_rate: int, channels: int, start: int, f
 
 
 @lru_cache(maxsize=8)
-def _audio_streams(path: str, size: int, modified: int) -> list[dict[str, Any]]:  # noqa: ARG001  the key is the content
+def _audio_streams(path: str, size: int, modified: int) -> list[dict[str, Any]]:
+    """The header as long as the file is the same: a song of five streams is probed once, not five times."""
     import stempeg
 
     try:

@@ -99,11 +99,15 @@ def _read(path: Path) -> dict[str, list[Any]]:
     return rows if isinstance(rows, dict) else {}
 
 
+def path_of(file: AudioFile) -> str:
+    """Return the absolute path."""
+    # Path.absolute keeps "..", and is slower.
+    return os.path.abspath(file.path if isinstance(file, Stream) else file)  # noqa: PTH100
+
+
 def key_of(file: AudioFile) -> str:
-    """Return the absolute path, and the number of the stream, as text."""
-    if isinstance(file, Stream):
-        return f"{os.path.abspath(file.path)}#{file.number}"  # noqa: PTH100  Path.absolute keeps ".." and is slower
-    return os.path.abspath(file)  # noqa: PTH100
+    """Return the absolute path, and the number of the stream."""
+    return f"{path_of(file)}#{file.number}" if isinstance(file, Stream) else path_of(file)
 
 
 def _stamp(file: AudioFile) -> Stamp:

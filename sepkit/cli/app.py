@@ -5,6 +5,7 @@ import sys
 import click
 
 from sepkit.cli.config import config
+from sepkit.cli.data import data
 from sepkit.cli.demo import demo
 from sepkit.cli.doctor import doctor
 from sepkit.cli.evaluate import evaluate
@@ -28,7 +29,7 @@ def sepkit() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for verb in (train, separate, evaluate, config, plugins, models, demo, doctor):
+for verb in (train, separate, evaluate, data, config, plugins, models, demo, doctor):
     sepkit.add_command(verb)
 
 

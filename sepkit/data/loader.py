@@ -65,11 +65,10 @@ class Data:
         started = perf_counter()
         self._chunks.__getitems__(recipes)
         milliseconds = (perf_counter() - started) / TRIED * 1000
-        size = sum(prepared.size(song, self._config.audio) for song in missing) / 1e9
+        size = sum(prepared.size(song, self._config.audio) for song in missing)
         return (
             f"{len(missing)} of {len(songs)} songs are not prepared: a chunk takes {milliseconds:.0f} ms to decode. "
-            f"`sepkit data prepare` with this config does it once, to {size:.2f} GB, and loading a chunk takes a "
-            "millisecond or two"
+            f"`sepkit data prepare` with this config does it once, to {prepared.gigabytes(size)}; then it takes one or two"
         )
 
     def _steps_to_cover(self) -> int:

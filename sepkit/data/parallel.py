@@ -1,5 +1,6 @@
 """A function over many items in worker processes: torch's own loader, which also sees to signals and to threads."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,12 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int
     yield from DataLoader(
         _Mapped(function, items), batch_size=None, num_workers=min(workers, len(items)), collate_fn=unchanged
     )
+
+
+def cores() -> int:
+    """Return how many processes can compute at the same time here."""
+    available = getattr(os, "sched_getaffinity", None)
+    return len(available(0)) if available else os.cpu_count() or 1
 
 
 class _Mapped(Dataset[Result], Generic[Item, Result]):

@@ -12,12 +12,12 @@ import json
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from sepkit.atomic import replacing, write_text
-from sepkit.cache.file_facts import key_of
+from sepkit.cache.file_facts import key_of, path_of
 from sepkit.cache.folder import cache_folder
 from sepkit.component import AudioSpec
 from sepkit.data.song import Part, Song
@@ -58,14 +58,22 @@ def size(song: Song, audio: AudioSpec) -> int:
     return parts * channels * frames * 2
 
 
+def gigabytes(size: int) -> str:
+    """Return a size in bytes for a person to read."""
+    return f"{size / 1e9:.2f} GB"
+
+
 def with_prepared(song: Song, audio: AudioSpec) -> Song:
     """Return the song with its prepared parts, or as it is if there are none."""
-    entry = _entry(song, audio)
+    entry, shape = _entry(song, audio), _shape(song, audio)
+    path = entry.with_suffix(".i16")
     try:
         scales = json.loads(entry.with_suffix(".json").read_bytes())["scales"]
-    except FileNotFoundError:
+        complete = path.stat().st_size == size(song, audio)
+    except (FileNotFoundError, ValueError, KeyError):
         return song
-    path, shape = entry.with_suffix(".i16"), _shape(song, audio)
+    if not complete:  # reading beyond the end of a mapped file would kill the process
+        return song
     parts = zip(song.parts, scales, strict=True)
     return replace(song, prepared={name: Prepared(path, shape, n, scale) for n, (name, scale) in enumerate(parts)})
 
@@ -79,24 +87,52 @@ def write(song: Song, audio: AudioSpec) -> None:
     """
     entry, shape = _entry(song, audio), _shape(song, audio)
     entry.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(entry.with_suffix(".i16")) as temporary:
-        samples = np.memmap(temporary, "<i2", "w+", shape=shape)
-        parts = zip(samples, song.parts.values(), strict=True)
-        scales = [_write_part(target, part, audio) for target, part in parts]
-        samples.flush()
+    with replacing(entry.with_suffix(".i16")) as temporary, temporary.open("wb") as file:
+        scales = [_write_part(file, shape, number, part, audio) for number, part in enumerate(song.parts.values())]
     about = {"song": song.name, "shape": shape, "scales": scales, "depends_on": _identity(song, audio)}
     write_text(entry.with_suffix(".json"), json.dumps(about, sort_keys=True))
 
 
-def _write_part(target: np.ndarray, part: Part, audio: AudioSpec) -> float:
-    """Fill [channel, frame], and return what full scale stands for: more than 1 only for a sum that exceeds it."""
-    scale, step = 1.0, BLOCK * audio.sample_rate
+def remove_leftovers() -> int:
+    """Remove what a killed run left unfinished, and the songs whose files have changed; return the bytes set free.
+
+    A song whose files are out of reach, as on a disk that is not mounted, stays.
+    """
+    gone = list(folder().glob("*/.*.part"))
+    described = {about.with_suffix(""): about for about in folder().glob("*/*.json")}
+    gone += [path for path in folder().glob("*/*.i16") if path.with_suffix("") not in described]
+    for about in described.values():
+        if any(_changed(*row) for row in json.loads(about.read_bytes())["depends_on"]["files"]):
+            gone += [about, about.with_suffix(".i16")]
+    freed = sum(path.stat().st_size for path in gone if path.exists())
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return freed
+
+
+def _changed(path: str, size: int, modified: int) -> bool:
+    file = Path(path)
+    if not file.exists():
+        return file.parent.exists()
+    status = file.stat()
+    return (status.st_size, status.st_mtime_ns) != (size, modified)
+
+
+def _write_part(file: BinaryIO, shape: tuple[int, int, int], number: int, part: Part, audio: AudioSpec) -> float:
+    """Write a part, and return what full scale stands for: more than 1 only for a sum that exceeds it.
+
+    Not through a mapping: on a full disk that would kill the process.
+    """
+    scale, step, frames = 1.0, BLOCK * audio.sample_rate, shape[2]
     while True:
         peak = 0.0
-        for start in range(0, target.shape[1], step):
-            block = part.read(audio, start, min(step, target.shape[1] - start))
+        for start in range(0, frames, step):
+            block = part.read(audio, start, min(step, frames - start))
             peak = max(peak, float(np.abs(block).max()))
-            target[:, start : start + step] = np.rint(block * (2**15 / scale)).clip(-(2**15), 2**15 - 1)
+            steps = np.rint(block * (2**15 / scale)).clip(-(2**15), 2**15 - 1).astype("<i2")
+            for channel, samples in enumerate(steps):
+                file.seek(2 * ((number * audio.channels + channel) * frames + start))
+                file.write(samples.tobytes())
         if peak <= scale:
             return scale
         scale = peak
@@ -117,5 +153,5 @@ def _identity(song: Song, audio: AudioSpec) -> dict[str, Any]:
         "sample_rate": audio.sample_rate,
         "channels": audio.channels,
         "parts": [[[key_of(piece.file), piece.sign] for piece in part.pieces] for part in song.parts.values()],
-        "files": sorted([key_of(file), *stamp] for file, stamp in song.stamps.items()),
+        "files": sorted([path_of(file), *stamp] for file, stamp in song.stamps.items()),
     }

@@ -1,0 +1,54 @@
+"""`sepkit data check|prepare`"""
+
+from pathlib import Path
+
+import click
+
+from sepkit.cli import options
+from sepkit.cli.verb import Report, Verb
+
+target = click.option("--target", metavar="NAME", help="For a run that trains for this one stem.")
+workers = click.option(
+    "--workers", type=click.IntRange(min=0), metavar="N", default=None,
+    help="Processes. 0: this one alone. Default: one for each core.",
+)  # fmt: skip
+
+
+@click.group()
+def data() -> None:
+    """Look at a corpus, and make it quick to read."""
+
+
+@data.command(cls=Verb)
+@click.argument("config", type=options.FILE)
+@options.overrides
+@options.data_dir
+@target
+@workers
+def prepare(
+    config: Path, overrides: tuple[str, ...], data_dir: Path | None, target: str | None, workers: int | None
+) -> Report:
+    """Decode the songs of CONFIG once, into $SEPKIT_CACHE or the platform's cache folder.
+
+    Training then reads them as they are, without decoding. Stopped at any time, it goes on where it was.
+    """
+    from sepkit import config as configs
+    from sepkit.data.parallel import cores
+    from sepkit.data.preparation import prepare as run
+    from sepkit.data.prepared import gigabytes
+
+    run_config = configs.load(config, overrides, configs.Shortcuts(data_dir=data_dir, target=target))
+    done = run(run_config, cores() if workers is None else workers, lambda text: click.echo(text, err=True))
+    human = [f"Error: {error}" for error in done.failed.values()]
+    human += [f"{done.songs - len(done.failed)} of {done.songs} songs are prepared, {done.made} of them now"]
+    human += [f"{gigabytes(done.size)} in {done.folder}"]
+    human += [f"Removed what was out of date: {gigabytes(done.freed)}"] if done.freed else []
+    figures = {
+        "folder": str(done.folder),
+        "songs": done.songs,
+        "made": done.made,
+        "bytes": done.size,
+        "bytes_freed": done.freed,
+        "failed": done.failed,
+    }
+    return Report(figures, human, exit_code=1 if done.failed else 0)

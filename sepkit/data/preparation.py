@@ -1,0 +1,85 @@
+"""`sepkit data prepare`: every song that a run reads, decoded once. It can be stopped at any time and started again."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sepkit.component import AudioSpec
+from sepkit.config import RunConfig
+from sepkit.data import prepared
+from sepkit.data.corpus import songs_in
+from sepkit.data.parallel import each
+from sepkit.data.song import Song
+from sepkit.data.sounds import with_sounding
+from sepkit.errors import CorpusError, SepkitError
+from sepkit.progress import watched
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What was done: songs in all, songs made now, the bytes of all, the bytes set free, and what failed and why."""
+
+    folder: Path
+    songs: int
+    made: int
+    size: int
+    freed: int
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def prepare(config: RunConfig, workers: int, say: Callable[[str], None] = lambda _: None) -> Preparation:
+    """Prepare the training and validation songs of a config that are not yet, in `workers` processes.
+
+    Raises:
+        CorpusError: see `songs_in`; or the disk is too small, or another process is preparing.
+    """
+    folder = prepared.folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock", timeout=0):
+            return _prepare(config, workers, folder, say)
+    except Timeout:
+        raise CorpusError(f"another `sepkit data prepare` is at work in {folder}; wait for it") from None
+    except OSError as error:
+        raise CorpusError(f"{folder}: cannot be written ({error}); set SEPKIT_CACHE to a folder that can") from None
+
+
+def _prepare(config: RunConfig, workers: int, folder: Path, say: Callable[[str], None]) -> Preparation:
+    audio = config.audio
+    training = songs_in(config, "train")
+    songs = [*training, *songs_in(config, "validation")]
+    with_sounding(training, audio.sample_rate, workers)
+    freed = prepared.remove_leftovers()
+    missing = [song for song in songs if not prepared.with_prepared(song, audio).prepared]
+    _check_space(missing, audio, folder, say)
+    results = each(partial(_write, audio=audio), missing, workers)
+    results = watched(results, len(missing), "Preparing songs") if missing else results
+    errors = [(song, error) for song, error in zip(missing, results, strict=True) if error]
+    total = sum(prepared.size(song, audio) for song in songs) - sum(prepared.size(song, audio) for song, _ in errors)
+    failed = {song.name: str(error) for song, error in errors}
+    return Preparation(folder, len(songs), len(missing) - len(errors), total, freed, failed)
+
+
+def _check_space(missing: list[Song], audio: AudioSpec, folder: Path, say: Callable[[str], None]) -> None:
+    needed, free = sum(prepared.size(song, audio) for song in missing), shutil.disk_usage(folder).free
+    room = f"{prepared.gigabytes(needed)} in {folder}, which has {prepared.gigabytes(free)} free"
+    if needed > free:
+        raise CorpusError(
+            f"preparing {len(missing)} songs takes {room}; set SEPKIT_CACHE to a folder on a larger disk, or make room"
+        )
+    if missing:
+        say(f"Preparing {len(missing)} songs takes {room}")
+
+
+def _write(song: Song, audio: AudioSpec) -> SepkitError | None:
+    try:
+        prepared.write(song, audio)
+    except SepkitError as error:
+        return error
+    except OSError as error:
+        return CorpusError(f"{song.name} cannot be prepared: {error}")
+    return None
