@@ -68,7 +68,7 @@ class Data:
         size = sum(prepared.size(song, self._config.audio) for song in missing)
         return (
             f"{len(missing)} of {len(songs)} songs are not prepared: a chunk takes {milliseconds:.0f} ms to decode. "
-            f"`sepkit data prepare` with this config does it once, to {prepared.gigabytes(size)}; then it takes one or two"
+            f"`sepkit data prepare` with this config does it once, to {prepared.gigabytes(size)}; then it takes 1 or 2"
         )
 
     def _steps_to_cover(self) -> int:

@@ -5,7 +5,7 @@ A song's score is the median over its frames, and the score of a run the median 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +34,11 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All scores, and why the failed tracks failed."""
+    """All scores, why the failed tracks failed, and the tracks that have no stem to score, with those they have."""
 
     scores: list[Score]
     failed: dict[str, str]
+    absent: dict[str, tuple[str, ...]]
 
     def median(self, stem: str, metric: str) -> tuple[float | None, float | None]:
         """Return the medians over songs of the model and of the mixture, None where no song has a score."""
@@ -70,15 +71,32 @@ def evaluate(
         ConfigError: a target that the model does not make.
     """
     separator.check_stems(targets)
+    wanted = targets or separator.stems
+    absent = {track.name: tuple(track.stems) for track in tracks if not _known(separator, track.stems, wanted)}
+    if len(absent) == len(tracks):
+        found = sorted({stem for stems in absent.values() for stem in stems})
+        raise CorpusError(f"no song has a reference for {', '.join(wanted)}; stems found: {', '.join(found) or 'none'}")
     scores: list[Score] = []
     failed: dict[str, str] = {}
     for track in tracks:
+        if track.name in absent:
+            continue
         try:
-            scores += _score(separator, load(track), metrics, targets or separator.stems)
+            scores += _score(separator, load(track), metrics, wanted)
         except SepkitError as error:
             failed[track.name] = str(error)
         done(track.name)
-    return Evaluation(scores, failed)
+    return Evaluation(scores, failed, absent)
+
+
+def _known(separator: Separator, stems: Collection[str], wanted: tuple[str, ...]) -> list[str]:
+    """Return those of the wanted stems that a song with `stems` has a reference for.
+
+    An absent stem is unknown, not silent, and so is a residual that it may hide in.
+    """
+    known = {source for source in separator.sources if source in stems}
+    rest = {separator.residual} if known == set(separator.sources) else set()
+    return [stem for stem in wanted if stem in known | rest]
 
 
 def _score(
@@ -88,9 +106,7 @@ def _score(
     rest = song.residual(separator.sources)
     if separator.residual and rest is not None:
         references[separator.residual] = rest
-    names = [stem for stem in wanted if stem in references]
-    if not names:
-        raise CorpusError(f"{song.name}: has no reference for {', '.join(wanted)}; it has: {', '.join(song.stems)}")
+    names = _known(separator, song.stems, wanted)
     separated = separator(torch.from_numpy(song.mixture), song.sample_rate)
     estimates = np.stack([separated[name].numpy() for name in names])
     others = {**song.stems, **references}

@@ -33,6 +33,7 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
             for s in evaluation.scores
         ],
         "failed": evaluation.failed,
+        "absent": evaluation.absent,
     }  # fmt: skip
 
 
@@ -53,6 +54,8 @@ def tables(evaluation: Evaluation) -> "list[Table | str]":
     if any(s.metric == "sdr" for s in evaluation.scores):
         parts += [_verdict(evaluation), guide_text()]
     parts += [f"not scored: {track}: {error}" for track, error in evaluation.failed.items()]
+    if evaluation.absent:
+        parts.append(f"not scored, as they lack the stems: {', '.join(evaluation.absent)}")
     return parts
 
 
