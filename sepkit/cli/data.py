@@ -23,6 +23,27 @@ def data() -> None:
 @click.argument("config", type=options.FILE)
 @options.overrides
 @options.data_dir
+@workers
+def check(config: Path, overrides: tuple[str, ...], data_dir: Path | None, workers: int | None) -> Report:
+    """Hear every file of the datasets of CONFIG, and show what a run would stumble over.
+
+    Rates, channels, lengths, silence, clipping, samples that are no numbers; mixtures against the sum of their stems;
+    the same audio in two splits; what is publicly known to be wrong. Nothing is changed.
+    """
+    from sepkit import config as configs
+    from sepkit.data.check import check as run
+    from sepkit.data.check_report import as_data, tables
+    from sepkit.data.parallel import cores
+
+    run_config = configs.load(config, overrides, configs.Shortcuts(data_dir=data_dir))
+    found = run(run_config, cores() if workers is None else workers)
+    return Report(as_data(found), tables(found), exit_code=0 if found.usable else 1)
+
+
+@data.command(cls=Verb)
+@click.argument("config", type=options.FILE)
+@options.overrides
+@options.data_dir
 @target
 @workers
 def prepare(

@@ -29,8 +29,8 @@ class Data:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._frames = round(config.train.chunk_seconds * config.audio.sample_rate)
-        self.train_songs = training_songs(config)
         self.validation_songs = validation_songs(config)
+        self.train_songs = training_songs(config)  # last: it may take minutes to listen to new songs
         self._chunks = Chunks(config.audio, self._frames, config.augmentations)
         weights = [dataset.weight for dataset in config.datasets]
         self._draw = Draw(
