@@ -1,6 +1,10 @@
 """The plugin that sepkit itself ships, registered like any other. Imports config classes only."""
 
+from sepkit.augmentations.channel_swap import ChannelSwap
 from sepkit.augmentations.gain import Gain
+from sepkit.augmentations.low_pass import LowPass
+from sepkit.augmentations.polarity import Polarity
+from sepkit.augmentations.soft_clip import SoftClip
 from sepkit.component import AugmentationConfig, DatasetConfig, LossConfig, MetricConfig, ModelConfig
 from sepkit.datasets.folder import Folder
 from sepkit.datasets.synthetic import Synthetic
@@ -40,4 +44,4 @@ def sepkit_metrics() -> list[type[MetricConfig]]:
 @hookimpl
 def sepkit_augmentations() -> list[type[AugmentationConfig]]:
     """Random changes of training chunks."""
-    return [Gain]
+    return [Gain, Polarity, ChannelSwap, SoftClip, LowPass]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from sepkit.component import AudioSpec, AugmentationConfig
+from sepkit.augmentations.limits import LimitedAugmentation
+from sepkit.component import AudioSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,18 +15,13 @@ if TYPE_CHECKING:
     from sepkit.component import Augmentation, Samples
 
 
-class Gain(AugmentationConfig):
+class Gain(LimitedAugmentation):
     """A gain for each stem, uniform in dB; the mixture becomes their sum."""
 
+    limits = ("low_db", "high_db")
     name: Literal["gain"] = "gain"
     low_db: float = Field(default=-6.0, ge=-60, le=60)
     high_db: float = Field(default=6.0, ge=-60, le=60)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low_db > self.high_db:
-            raise ValueError("low_db must not exceed high_db")
-        return self
 
     def build(self, audio: AudioSpec) -> Augmentation:
         """Return (stems, mixture, rng) -> (stems, mixture)."""

@@ -1,0 +1,40 @@
+"""Random saturation of each stem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from sepkit.augmentations.limits import LimitedAugmentation
+from sepkit.component import AudioSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sepkit.component import Augmentation, Samples
+
+
+class SoftClip(LimitedAugmentation):
+    """A saturation for each stem, its drive uniform in dB; the mixture becomes their sum.
+
+    A sample x becomes tanh(g x) / g, with g the drive as a factor: quiet samples stay as they are, and no sample ever
+    exceeds 1 / g. At a drive of 0 dB that ceiling is full scale, at 12 dB it is -12 dBFS.
+    """
+
+    limits = ("low_db", "high_db")
+    name: Literal["soft_clip"] = "soft_clip"
+    low_db: float = Field(default=0.0, ge=-20, le=60, description="least drive; the ceiling is at its negative in dBFS")
+    high_db: float = Field(default=12.0, ge=-20, le=60, description="most drive")
+
+    def build(self, audio: AudioSpec) -> Augmentation:
+        """Return (stems, mixture, rng) -> (stems, mixture)."""
+        import numpy as np
+
+        def soft_clip(stems: Samples, mixture: Samples, rng: np.random.Generator) -> tuple[Samples, Samples]:
+            decibels = rng.uniform(self.low_db, self.high_db, (len(stems), 1, 1))
+            drive = (10 ** (decibels / 20)).astype(stems.dtype)
+            clipped = np.tanh(stems * drive) / drive
+            return clipped, clipped.sum(0)
+
+        return soft_clip
