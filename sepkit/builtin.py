@@ -3,8 +3,10 @@
 from sepkit.augmentations.channel_swap import ChannelSwap
 from sepkit.augmentations.gain import Gain
 from sepkit.augmentations.low_pass import LowPass
+from sepkit.augmentations.pitch import Pitch
 from sepkit.augmentations.polarity import Polarity
 from sepkit.augmentations.soft_clip import SoftClip
+from sepkit.augmentations.tempo import Tempo
 from sepkit.component import AugmentationConfig, DatasetConfig, LossConfig, MetricConfig, ModelConfig
 from sepkit.datasets.folder import Folder
 from sepkit.datasets.synthetic import Synthetic
@@ -44,4 +46,4 @@ def sepkit_metrics() -> list[type[MetricConfig]]:
 @hookimpl
 def sepkit_augmentations() -> list[type[AugmentationConfig]]:
     """Random changes of training chunks."""
-    return [Gain, Polarity, ChannelSwap, SoftClip, LowPass]
+    return [Gain, Polarity, ChannelSwap, Pitch, Tempo, SoftClip, LowPass]
