@@ -3,6 +3,7 @@
 from sepkit.augmentations.channel_swap import ChannelSwap
 from sepkit.augmentations.gain import Gain
 from sepkit.augmentations.low_pass import LowPass
+from sepkit.augmentations.mp3 import MP3
 from sepkit.augmentations.pitch import Pitch
 from sepkit.augmentations.polarity import Polarity
 from sepkit.augmentations.soft_clip import SoftClip
@@ -46,4 +47,4 @@ def sepkit_metrics() -> list[type[MetricConfig]]:
 @hookimpl
 def sepkit_augmentations() -> list[type[AugmentationConfig]]:
     """Random changes of training chunks."""
-    return [Gain, Polarity, ChannelSwap, Pitch, Tempo, SoftClip, LowPass]
+    return [Gain, Polarity, ChannelSwap, Pitch, Tempo, SoftClip, LowPass, MP3]
