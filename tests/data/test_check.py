@@ -1,0 +1,145 @@
+"""`sepkit data check`: each fault of a corpus is found and named, and decides on the exit code."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from sepkit.audio.listen import listen
+from tests.conftest import write_songs
+
+RATE = 8000
+
+
+def rewrite(path, change):
+    samples, rate = soundfile.read(path, dtype="float32")
+    soundfile.write(path, change(samples), rate, subtype="FLOAT")
+
+
+def check(sepkit, config, root):
+    done = sepkit("data", "check", config, "--data-dir", root, "--workers", 0, "--json")
+    return done.code, done.json["findings"], done.json
+
+
+def only(findings, text):
+    found = [finding for finding in findings if text in finding["text"]]
+    assert len(found) == 1, findings
+    return found[0]
+
+
+def test_a_clean_corpus_has_no_findings(sepkit, small_config, songs):
+    code, findings, data = check(sepkit, small_config, songs)
+    assert (code, findings, data["usable"]) == (0, [], True)
+    assert len(data["songs"]) == 4
+    (vocals,) = [row for row in data["songs"][0]["files"] if row["stem"] == "vocals"]
+    assert (vocals["sample_rate"], vocals["channels"], vocals["frames"]) == (8000, 2, 12000)
+    assert vocals["silent_share"] == 0
+    assert -20 < vocals["peak_db"] < -10
+    assert all(song["mixture_minus_stems_db"] < -100 for song in data["songs"])
+
+
+def test_the_table_is_for_people(sepkit, small_config, songs):
+    done = sepkit("data", "check", small_config, "--data-dir", songs, "--workers", 0)
+    assert done.code == 0
+    assert "folder train" in done.out
+    assert "Everything can be used. Unusable: 0, warnings: 0, notes: 0" in done.out
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda x: x * 0, "silent throughout"),
+        (lambda x: np.where(np.arange(len(x))[:, None] // 40 % 7 == 3, 1.0, x), "clips in"),
+        (lambda x: np.where(np.arange(len(x))[:, None] == 77, np.nan, x), "2 samples are not finite"),
+        (lambda x: x[:6000], "0.8 s shorter"),
+    ],
+)
+def test_faults_of_a_file_are_found(sepkit, small_config, songs, change, text):
+    rewrite(songs / "two" / "drums.wav", change)
+    code, findings, _ = check(sepkit, small_config, songs)
+    assert code == 0
+    finding = only(findings, text)
+    assert finding["track"] == "two"
+    assert finding["file"].endswith("drums.wav")
+
+
+def test_unreadable_and_truncated_files_are_unusable(sepkit, small_config, songs):
+    (songs / "one" / "drums.wav").write_text("no audio")
+    samples, rate = soundfile.read(songs / "two" / "drums.wav")
+    soundfile.write(songs / "two" / "drums.flac", samples, rate)
+    (songs / "two" / "drums.wav").unlink()
+    broken = songs / "two" / "drums.flac"
+    broken.write_bytes(broken.read_bytes()[:5000])
+    code, findings, data = check(sepkit, small_config, songs)
+    assert (code, data["usable"]) == (1, False)
+    assert {f["track"] for f in findings if f["severity"] == "unusable"} == {"one", "two"}
+    assert len(data["songs"]) == 4, "the others are looked at nevertheless"
+    done = sepkit("data", "check", small_config, "--data-dir", songs, "--workers", 0)
+    assert "Not everything can be used. Unusable: 2" in done.out
+
+
+def test_the_same_audio_in_two_splits_is_found_whatever_the_format(sepkit, small_config, tmp_path):
+    write_songs(tmp_path / "s" / "train", ["a", "b"], ("vocals", "drums"))
+    write_songs(tmp_path / "s" / "test", ["x", "y", "c"], ("vocals", "drums"))
+    samples, rate = soundfile.read(tmp_path / "s" / "test" / "c" / "vocals.wav", dtype="int16")
+    soundfile.write(tmp_path / "s" / "train" / "a" / "vocals.wav", samples, rate)
+    soundfile.write(tmp_path / "s" / "test" / "c" / "vocals.flac", samples, rate)
+    (tmp_path / "s" / "test" / "c" / "vocals.wav").unlink()
+    code, findings, _ = check(sepkit, small_config, tmp_path / "s")
+    assert code == 0
+    leak = only([f for f in findings if f["track"] == "c"], "vocals.wav in the train split")
+    assert leak["severity"] == "warning"
+    assert leak["file"].endswith("vocals.flac")
+
+
+def test_silence_is_not_the_same_audio(sepkit, small_config, songs):
+    for song in ("one", "two"):
+        rewrite(songs / song / "drums.wav", lambda x: x * 0)
+    _, findings, _ = check(sepkit, small_config, songs)
+    assert not [f for f in findings if "the same audio" in f["text"]]
+
+
+def test_a_mixture_of_something_else_is_found(sepkit, small_config, songs):
+    rewrite(songs / "one" / "mixture.wav", lambda x: np.roll(x, 3000, 0))
+    code, findings, _ = check(sepkit, small_config, songs)
+    assert code == 0
+    assert only(findings, "do they belong together?")["track"] == "one"
+
+
+def test_one_wrong_channel_of_a_mixture_shows(sepkit, small_config, songs):
+    rewrite(songs / "one" / "mixture.wav", lambda x: x * np.array([0.5, 1], np.float32))
+    _, _, data = check(sepkit, small_config, songs)
+    assert [song["mixture_minus_stems_db"] > -1 for song in data["songs"]].count(True) == 1
+
+
+def test_zero_tracks_names_the_folder_and_what_was_expected(sepkit, small_config, tmp_path):
+    done = sepkit("data", "check", small_config, "--data-dir", tmp_path)
+    assert done.code == 1
+    assert str(tmp_path) in done.err
+    assert "mixture.wav" in done.err
+
+
+def test_a_changed_file_is_heard_again(sepkit, small_config, songs):
+    check(sepkit, small_config, songs)
+    rewrite(songs / "two" / "drums.wav", lambda x: x * 0)
+    assert only(check(sepkit, small_config, songs)[1], "silent throughout")["track"] == "two"
+
+
+def test_where_a_file_sounds(tmp_path):
+    sound = np.zeros((10 * RATE, 1), np.float32)
+    sound[2 * RATE : 3 * RATE] = 0.5
+    sound[6 * RATE : 6 * RATE + RATE // 4] = 0.01
+    sound[8 * RATE :] = 0.0005  # below -60 dB of full scale
+    soundfile.write(tmp_path / "a.wav", sound, RATE, subtype="FLOAT")
+    heard = listen(tmp_path / "a.wav")
+    assert heard.sounding == ((4, 6), (12, 13))
+    assert heard.silent_share == pytest.approx(0.85)
+    assert heard.peak == 0.5
+
+
+def test_listening_in_blocks_hears_what_listening_at_once_hears(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    sound = rng.uniform(-1, 1, (7 * RATE + 123, 2)) * (np.arange(7 * RATE + 123)[:, None] // 3000 % 2)
+    soundfile.write(tmp_path / "a.wav", sound, RATE, subtype="FLOAT")
+    at_once = listen(tmp_path / "a.wav")
+    monkeypatch.setattr("sepkit.audio.listen.BLOCK", 1)
+    assert listen(tmp_path / "a.wav") == at_once
