@@ -10,6 +10,10 @@ from sepkit.augmentations.soft_clip import SoftClip
 from sepkit.augmentations.tempo import Tempo
 from sepkit.component import AugmentationConfig, DatasetConfig, LossConfig, MetricConfig, ModelConfig
 from sepkit.datasets.folder import Folder
+from sepkit.datasets.moisesdb import MoisesDB
+from sepkit.datasets.musdb18 import MUSDB18
+from sepkit.datasets.musdb18hq import MUSDB18HQ
+from sepkit.datasets.slakh2100 import Slakh2100
 from sepkit.datasets.synthetic import Synthetic
 from sepkit.hookspecs import hookimpl
 from sepkit.losses.l1 import L1
@@ -23,7 +27,7 @@ from sepkit.models.crnn import CRNN
 @hookimpl
 def sepkit_datasets() -> list[type[DatasetConfig]]:
     """Corpora on disk."""
-    return [Folder, Synthetic]
+    return [Folder, MUSDB18HQ, MUSDB18, MoisesDB, Slakh2100, Synthetic]
 
 
 @hookimpl
