@@ -22,7 +22,7 @@ def check(sepkit, config, root):
 
 def only(findings, text):
     found = [finding for finding in findings if text in finding["text"]]
-    assert len(found) == 1, findings
+    assert len(found) == 1, [finding["text"] for finding in findings]
     return found[0]
 
 
@@ -80,13 +80,14 @@ def test_unreadable_and_truncated_files_are_unusable(sepkit, small_config, songs
 def test_the_same_audio_in_two_splits_is_found_whatever_the_format(sepkit, small_config, tmp_path):
     write_songs(tmp_path / "s" / "train", ["a", "b"], ("vocals", "drums"))
     write_songs(tmp_path / "s" / "test", ["x", "y", "c"], ("vocals", "drums"))
-    samples, rate = soundfile.read(tmp_path / "s" / "test" / "c" / "vocals.wav", dtype="int16")
+    samples, rate = soundfile.read(tmp_path / "s" / "test" / "c" / "vocals.wav")
+    samples = np.rint(samples * 2**15).astype(np.int16)
     soundfile.write(tmp_path / "s" / "train" / "a" / "vocals.wav", samples, rate)
     soundfile.write(tmp_path / "s" / "test" / "c" / "vocals.flac", samples, rate)
     (tmp_path / "s" / "test" / "c" / "vocals.wav").unlink()
     code, findings, _ = check(sepkit, small_config, tmp_path / "s")
     assert code == 0
-    leak = only([f for f in findings if f["track"] == "c"], "vocals.wav in the train split")
+    leak = only([f for f in findings if f["track"] == "c"], "vocals.wav in the ")
     assert leak["severity"] == "warning"
     assert leak["file"].endswith("vocals.flac")
 
