@@ -5,7 +5,8 @@ split. Pereira et al., "MoisesDB: A dataset for source separation beyond 4-stems
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 from unicodedata import normalize
@@ -18,6 +19,7 @@ from sepkit.errors import CorpusError
 
 _INNER = "moisesdb_v0.1"
 _LAYOUT = f"<uuid>/data.json and <uuid>/<stem>/<recording>.wav, in it or in its {_INNER}/"
+_SPLITS = ("train", "validation", "test")
 _KEPT = {
     4: ("vocals", "drums", "bass"),
     5: ("vocals", "drums", "bass", "guitar"),
@@ -54,27 +56,18 @@ class MoisesDB(DatasetConfig):
         folders = sorted(path.parent for path in root.glob("*/data.json"))
         if not folders:
             raise CorpusError(f"no songs in {self.root.resolve()}. Expected {_LAYOUT}")
-        split_of = self._listed({folder.name for folder in folders})
-        wanted = [
-            f for f in folders if split in ("all", split_of.get(f.name, "train") if split_of else split_by_hash(f.name))
-        ]
-        return [self._song(folder) for folder in wanted]
+        split_of = self._split_of({folder.name for folder in folders})
+        return [self._song(folder) for folder in folders if split in ("all", split_of(folder.name))]
 
-    def _listed(self, known: set[str]) -> dict[str, str]:
-        """Return the split of each song in the file of splits, or nothing without one."""
+    def _split_of(self, known: set[str]) -> Callable[[str], str]:
+        """Return what tells the split of a song: the file of splits, or the hash of the uuid without one."""
         if not self.splits:
-            return {}
-        try:
-            lists = json.loads(Path(self.splits).read_text(encoding="utf-8"))
-            listed = {str(uuid): str(split) for split, uuids in lists.items() for uuid in uuids}
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise CorpusError(f"{self.splits}: not a file of splits ({error})") from None
-        unknown = sorted(set(listed) - known) or sorted(set(listed.values()) - {"train", "validation", "test"})
+            return split_by_hash
+        listed = _read_splits(Path(self.splits))
+        unknown = sorted(set(listed) - known)
         if unknown:
-            raise CorpusError(
-                f"{self.splits}: unknown: {', '.join(unknown[:5])}; expected songs of {self.root.resolve()}"
-            )
-        return listed
+            raise CorpusError(f"{self.splits}: no songs of {self.root.resolve()}: {', '.join(unknown[:5])}")
+        return lambda uuid: listed.get(uuid, "train")
 
     def _song(self, folder: Path) -> Track:
         about = _about(folder / "data.json")
@@ -88,7 +81,7 @@ class MoisesDB(DatasetConfig):
                     raise CorpusError(f"{folder / 'data.json'} names {file}, which is missing; fetch the song again")
                 files[target].append(file)
                 bleeding |= {stem["stemName"]} if recording.get("has_bleed") else set()
-        artist, title = (normalize("NFC", about.get(key) or "") for key in ("artist", "song"))
+        artist, title = (normalize("NFC", str(about.get(key) or "")) for key in ("artist", "song"))
         return Track(
             name=f"{artist} - {title} ({folder.name[:8]})" if artist and title else folder.name,
             stems={stem: tuple(found) for stem, found in files.items()},
@@ -98,6 +91,27 @@ class MoisesDB(DatasetConfig):
             title=title,
             note=f"other instruments bleed into {', '.join(sorted(bleeding))}" if bleeding else "",
         )
+
+
+def _read_splits(path: Path) -> dict[str, str]:
+    """Return the split of each song that a file of splits lists."""
+    try:
+        lists = json.loads(path.read_text(encoding="utf-8"))
+        listed = [(str(uuid), split) for split, uuids in lists.items() for uuid in _checked(split, uuids)]
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise CorpusError(f"{path}: not a file of splits ({error})") from None
+    twice = sorted(uuid for uuid, count in Counter(uuid for uuid, _ in listed).items() if count > 1)
+    if twice:
+        raise CorpusError(f"{path}: listed more than once: {', '.join(twice[:5])}")
+    return dict(listed)
+
+
+def _checked(split: str, uuids: Any) -> list[Any]:
+    if split not in _SPLITS:
+        raise ValueError(f'"{split}" is no split; known: {", ".join(_SPLITS)}')
+    if not isinstance(uuids, list):
+        raise TypeError(f'"{split}" is no list')
+    return uuids
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 `train` and `test` are folders; 14 songs of `train` are the validation split. See https://doi.org/10.5281/zenodo.3338373.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from unicodedata import normalize
 
@@ -15,16 +15,20 @@ STEMS = ("vocals", "drums", "bass", "other")
 _FOLDERS = {"train": ("train",), "validation": ("train",), "test": ("test",), "all": ("train", "test")}
 
 
-def entries(root: Path, split: str, layout: str) -> list[Path]:
-    """Return what lies in the folders that a split is in, hidden files left out.
+def entries(root: Path, split: str, layout: str, is_song: Callable[[Path], bool]) -> list[Path]:
+    """Return the songs that lie in the folders that a split is in, hidden files left out.
 
     Raises:
-        CorpusError: neither folder is there, or nothing is in them.
+        CorpusError: no songs in any of the folders.
     """
-    if not any((root / folder).is_dir() for folder in ("train", "test")):
-        raise CorpusError(f"no train/ or test/ folder in {root.resolve()}. Expected {layout}")
-    folders = [root / folder for folder in _FOLDERS[split] if (root / folder).is_dir()]
-    return [path for folder in folders for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    folders = {name: root / name for name in _FOLDERS["all"] if (root / name).is_dir()}
+    found = {
+        name: [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and is_song(path)]
+        for name, folder in folders.items()
+    }
+    if not any(found.values()):
+        raise CorpusError(f"no songs in {root.resolve()}. Expected {layout}")
+    return [path for name in _FOLDERS[split] for path in found.get(name, ())]
 
 
 def in_split(tracks: Iterable[Track], split: str) -> list[Track]:

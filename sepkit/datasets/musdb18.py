@@ -5,7 +5,6 @@ from typing import Literal
 
 from sepkit.component import AudioFile, DatasetConfig, Stream, Track
 from sepkit.datasets import musdb
-from sepkit.errors import CorpusError
 
 _ENDINGS = (".stem.mp4", ".stem.m4a")
 _LAYOUT = "train/<Artist - Title>.stem.mp4, and the same in test/"
@@ -30,17 +29,11 @@ class MUSDB18(DatasetConfig):
         Raises:
             CorpusError: the folder is not MUSDB18.
         """
-        found = [
-            (path, path.name.removesuffix(ending))
-            for path in musdb.entries(self.root, split, _LAYOUT)
-            for ending in _ENDINGS
-            if path.name.endswith(ending)
-        ]
-        if not found and split == "all":
-            raise CorpusError(f"no songs in {self.root.resolve()}. Expected {_LAYOUT}")
-        return musdb.in_split([_song(path, name) for path, name in found], split)
+        files = musdb.entries(self.root, split, _LAYOUT, lambda path: path.name.endswith(_ENDINGS))
+        return musdb.in_split(map(_song, files), split)
 
 
-def _song(path: Path, name: str) -> Track:
+def _song(path: Path) -> Track:
     stems: dict[str, AudioFile] = {stem: Stream(path, STREAMS[stem]) for stem in musdb.STEMS}
+    name = path.name[: path.name.rindex(".stem.")]
     return musdb.song(name, stems, Stream(path, MIXTURE))
