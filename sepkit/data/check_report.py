@@ -55,7 +55,10 @@ def tables(check: Check) -> "list[Table | str]":
         parts.append(_findings(check.findings))
     hidden = sum(max(0, count - SHOWN) for count in counts.values())
     parts += [f"{hidden} more findings: --json has all of them"] if hidden else []
-    return [*parts, f"{verdict}. Unusable: {counts['unusable']}, warnings: {counts['warning']}, notes: {counts['note']}"]
+    return [
+        *parts,
+        f"{verdict}. Unusable: {counts['unusable']}, warnings: {counts['warning']}, notes: {counts['note']}",
+    ]
 
 
 def _figures(sound: Sound) -> dict[str, Any]:

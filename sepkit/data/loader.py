@@ -1,5 +1,6 @@
 """Batches for the training loop and for validation, loaded by worker processes."""
 
+import gc
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from time import perf_counter
@@ -41,6 +42,9 @@ class Data:
     def train_batches(self, first_step: int) -> Iterator[Batch]:
         """Return the endless series of batches from `first_step` on: a batch depends on the seed and its step alone."""
         size = self._config.train.batch_size
+        if self._config.train.workers:
+            gc.collect()
+            gc.freeze()  # else each collection writes to all songs, and forked workers get a copy of them
         return self._load(self._chunks, map(self._draw, count(first_step * size)))
 
     def validation_batches(self) -> Iterator[Batch]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sepkit.audio.probe import AudioInfo, probe
 from sepkit.audio.read import Piece, read_sum
-from sepkit.cache.file_facts import Known, known_facts
+from sepkit.cache.file_facts import Facts, find_facts
 from sepkit.component import AudioFile, AudioSpec, Track
 from sepkit.errors import CorpusError, SepkitError, did_you_mean
 
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 # Headers are read by threads: on a network disk each takes milliseconds, in which nothing is computed.
 THREADS = 8
+# Headers that a thread reads before it gives them back.
+AT_ONCE = 50
 
 # The name of a song's part that is no source; no stem may be called so.
 REST = "rest"
 
+Header = str
+"""Rate, channels and frames, as remembered: "44100 2 1323000"."""
 Span = tuple[int, int]
 
 
@@ -84,7 +88,7 @@ def songs_of(tracks: Sequence[tuple[int, Track]], audio: AudioSpec) -> list[Song
     Raises:
         CorpusError: files that cannot be read, all of them listed; or no song has any of the sources.
     """
-    headers = known_headers({file for _, track in tracks for file in files_for(track, audio)})
+    headers = _headers({file for _, track in tracks for file in files_for(track, audio)})
     songs = [_song(number, track, audio, headers) for number, track in tracks]
     useful = [song for song in songs if song.sources or song.pure]
     if tracks and not any(song.sources for song in useful):
@@ -103,29 +107,26 @@ def files_for(track: Track, audio: AudioSpec) -> list[AudioFile]:
     return [*(file for files in targets.values() for file in files), *rest, *subtracted]
 
 
-def known_headers(files: set[AudioFile]) -> dict[AudioFile, Known[list[int]]]:
-    """Return rate, channels and frames of each file.
-
-    Raises:
-        CorpusError: files that cannot be read, all of them listed.
-    """
-    known, errors = known_facts("headers-1", sorted(files, key=str), _find_headers)
-    if errors:
-        raise CorpusError(f"{len(errors)} unusable files: {'; '.join(map(str, errors.values()))}")
-    return known
+def _headers(files: set[AudioFile]) -> Facts[AudioFile, Header]:
+    facts = find_facts("headers-1", sorted(files, key=str), _find_headers)
+    if facts.errors:
+        raise CorpusError(f"{len(facts.errors)} unusable files: {'; '.join(map(str, facts.errors.values()))}")
+    return facts
 
 
-def _find_headers(files: Sequence[AudioFile]) -> Iterator[list[int] | SepkitError]:
+def _find_headers(files: Sequence[AudioFile]) -> Iterator[Header | SepkitError]:
+    some = [files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE)]
     with ThreadPoolExecutor(THREADS) as threads:
-        yield from threads.map(_header, files)
+        for headers in threads.map(lambda chunk: [_header(file) for file in chunk], some):
+            yield from headers
 
 
-def _header(file: AudioFile) -> list[int] | SepkitError:
+def _header(file: AudioFile) -> Header | SepkitError:
     try:
         info = probe(file)
     except SepkitError as error:
         return error
-    return [info.sample_rate, info.channels, info.frames]
+    return f"{info.sample_rate} {info.channels} {info.frames}"
 
 
 def _divide(
@@ -138,9 +139,11 @@ def _divide(
     return sources, [track.mixture], [file for files in sources.values() for file in files]
 
 
-def _song(number: int, track: Track, audio: AudioSpec, headers: dict[AudioFile, Known[list[int]]]) -> Song:
+def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile, Header]) -> Song:
     sources, rest, subtracted = _divide(track, audio)
-    pieces = {file: Piece(file, AudioInfo(*headers[file].fact)) for file in files_for(track, audio)}
+    files = files_for(track, audio)
+    infos = {header: AudioInfo(*map(int, header.split())) for header in {headers.known[file] for file in files}}
+    pieces = {file: Piece(file, infos[headers.known[file]]) for file in files}
     minus = tuple(Piece(file, pieces[file].info, -1) for file in subtracted)
     return Song(
         name=track.name,
@@ -151,5 +154,5 @@ def _song(number: int, track: Track, audio: AudioSpec, headers: dict[AudioFile, 
         },
         pure=track.complete or len(sources) == len(audio.sources),
         dataset=number,
-        stamps={file: headers[file].stamp for file in pieces},
+        stamps={file: headers.stamps[file] for file in pieces},
     )

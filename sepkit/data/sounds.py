@@ -7,7 +7,7 @@ from typing import Any
 
 from sepkit.audio.listen import Sound, listen, window_frames
 from sepkit.audio.probe import AudioInfo
-from sepkit.cache.file_facts import known_facts
+from sepkit.cache.file_facts import find_facts
 from sepkit.component import AudioFile
 from sepkit.data.parallel import each
 from sepkit.data.song import Song, Span
@@ -21,8 +21,8 @@ def known_sounds(
     files: Iterable[AudioFile], workers: int
 ) -> tuple[dict[AudioFile, Sound], dict[AudioFile, SepkitError]]:
     """Return what is heard in each file, and the errors of those that cannot be read; `workers` processes listen."""
-    known, errors = known_facts("sounds-1", sorted(set(files), key=str), partial(_find, workers=workers))
-    return {file: _sound(one.fact) for file, one in known.items()}, errors
+    facts = find_facts("sounds-1", sorted(set(files), key=str), partial(_find, workers=workers))
+    return {file: _sound(fact) for file, fact in facts.known.items()}, facts.errors
 
 
 def with_sounding(songs: Sequence[Song], sample_rate: int, workers: int) -> list[Song]:

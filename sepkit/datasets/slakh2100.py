@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sepkit.cache.file_facts import known_facts
+from sepkit.cache.file_facts import find_facts
 from sepkit.component import AudioFile, DatasetConfig, Track
 from sepkit.datasets.official import facts_of
 from sepkit.datasets.split import split_by_hash
@@ -55,16 +55,17 @@ class Slakh2100(DatasetConfig):
             CorpusError: the folder is not Slakh2100, or a song cannot be used.
         """
         songs = [folder for folder in self._folders() if split in ("all", self._split_of(folder))]
-        useful = [folder for folder in songs if (folder / "metadata.yaml").is_file() and (folder / "stems").is_dir()]
+        useful = [folder for folder in songs if {"metadata.yaml", "stems"} <= set(os.listdir(folder))]  # noqa: PTH208
         if len(useful) < len(songs):
             log.warning(
                 "%s: %d songs without metadata.yaml or stems are left out, such as %s",
                 self.root, len(songs) - len(useful), next(f.name for f in songs if f not in useful),
             )  # fmt: skip
-        known, errors = known_facts("slakh-metadata-1", [folder / "metadata.yaml" for folder in useful], _find_programs)
-        if errors:
-            raise CorpusError("; ".join(map(str, errors.values())))
-        return [self._song(folder, known[folder / "metadata.yaml"].fact) for folder in useful]
+        about = {folder: folder / "metadata.yaml" for folder in useful}
+        programs = find_facts("slakh-metadata-1", about.values(), _find_programs)
+        if programs.errors:
+            raise CorpusError("; ".join(map(str, programs.errors.values())))
+        return [self._song(folder, programs.known[file]) for folder, file in about.items()]
 
     def _folders(self) -> list[Path]:
         """Return the folders of all songs that belong to the chosen splits."""
@@ -90,17 +91,18 @@ class Slakh2100(DatasetConfig):
         """Only files count: the flags in the metadata, and its `audio_dir`, are wrong in some songs."""
         files: dict[str, list[AudioFile]] = defaultdict(list)
         entries: dict[str, str] = {}
-        for entry in sorted(os.listdir(folder / "stems")):  # noqa: PTH208  twice as fast, for 21 000 files
+        place = folder / "stems"
+        for entry in sorted(os.listdir(place)):  # noqa: PTH208  twice as fast, for 21 000 files
             name, ending = os.path.splitext(entry)  # noqa: PTH122
             if ending.lower() not in _ENDINGS or name.startswith("."):
                 continue
             if name in entries:  # their sum would be twice the stem
-                raise CorpusError(f"{folder / 'stems'}: {entries[name]} and {entry} are both {name}; keep one")
+                raise CorpusError(f"{place}: {entries[name]} and {entry} are both {name}; keep one")
             entries[name] = entry
-            files[self._stem(*programs.get(name, (False, -1)))].append(folder / "stems" / entry)
+            files[self._stem(*programs.get(name, (False, -1)))].append(place / entry)
         if not files:
-            raise CorpusError(f"{folder / 'stems'} holds no stems; fetch the song again")
-        mixture = next((folder / f"mix{e}" for e in _ENDINGS if (folder / f"mix{e}").exists()), None)
+            raise CorpusError(f"{place} holds no stems; fetch the song again")
+        mixture = next((path for path in (folder / f"mix{ending}" for ending in _ENDINGS) if path.exists()), None)
         stems = {stem: tuple(found) for stem, found in files.items()}
         note = _LACKING if _number(folder) in _WITHOUT_S00 else ""
         return Track(folder.name, stems, mixture, folder.name, complete=True, note=note)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sepkit.audio.channels import to_channels
-from sepkit.audio.read import read
-from sepkit.audio.resample import resample
-from sepkit.component import AudioFile, Track
+from sepkit.audio.probe import probe
+from sepkit.audio.read import Piece, read_sum
+from sepkit.component import Track
 from sepkit.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -37,29 +36,21 @@ class Reference:
 def load(track: Track) -> Reference:
     """Decode all files of a track, at the rate and channels of its mixture, padded to the longest.
 
+    Without a mixture file, at the highest rate and the most channels among its stems.
+
     Raises:
         AudioError: a file cannot be read.
         CorpusError: there is nothing to decode.
     """
-    files = [path for paths in track.stems.values() for path in paths]
-    first = track.mixture or next(iter(files), None)
-    if first is None:
+    stems = {stem: [Piece(file, probe(file)) for file in files] for stem, files in track.stems.items()}
+    mixture = [Piece(track.mixture, probe(track.mixture))] if track.mixture else []
+    pieces = [*mixture, *(piece for stem in stems.values() for piece in stem)]
+    if not pieces:
         raise CorpusError(f"{track.name}: no mixture and no stems")
-    reference, rate = read(first)
-    decoded = {path: _read_like(path, rate, len(reference)) for path in files}
-    time = max(reference.shape[1], *(samples.shape[1] for samples in decoded.values()), 1)
-    padded = {path: np.pad(samples, ((0, 0), (0, time - samples.shape[1]))) for path, samples in decoded.items()}
-    stems: dict[str, Samples] = {
-        stem: np.sum([padded[path] for path in paths], axis=0, dtype=np.float32) for stem, paths in track.stems.items()
-    }
-    mixture: Samples
-    if track.mixture is None:
-        mixture = np.sum(list(stems.values()), axis=0, dtype=np.float32)
-    else:
-        mixture = np.pad(reference, ((0, 0), (0, time - reference.shape[1])))
-    return Reference(track.name, rate, mixture, stems)
-
-
-def _read_like(file: AudioFile, sample_rate: int, channels: int) -> Samples:
-    samples, rate = read(file)
-    return resample(to_channels(samples, channels), rate, sample_rate)
+    rate = max(piece.info.sample_rate for piece in mixture or pieces)
+    channels = max(piece.info.channels for piece in mixture or pieces)
+    frames = max(piece.frames_at(rate) for piece in pieces)
+    decoded = {stem: read_sum(files, rate, channels, 0, frames) for stem, files in stems.items()}
+    if mixture:
+        return Reference(track.name, rate, read_sum(mixture, rate, channels, 0, frames), decoded)
+    return Reference(track.name, rate, np.sum(list(decoded.values()), axis=0, dtype=np.float32), decoded)
