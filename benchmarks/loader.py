@@ -32,7 +32,7 @@ from sepkit.datasets.synthesis import write_song
 from sepkit.training.loop import train
 from sepkit.training.run_directory import RunDirectory
 
-SONGS, SECONDS, TIMES, WORKERS, BATCH, ROUNDS = 5, 15.0, 8, 2, 8, 3
+SONGS, SECONDS, TIMES, WORKERS, BATCH, ROUNDS = 5, 15.0, 8, 2, 4, 3
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 TINY = Path(__file__).parent.parent / "configs" / "tiny-cpu.toml"
 
@@ -44,13 +44,13 @@ def main() -> None:
         os.environ["SEPKIT_CACHE"] = str(root / "cache")
         wav, mp4 = _corpus(root)
         cases = {
-            "open-unmix, wav": (_open_unmix(wav, is_wav=True), 2),
-            "open-unmix, stem.mp4": (_open_unmix(mp4, is_wav=False), 2),
-            "unprepared, wav": (_ours("musdb18hq", wav), 16),
-            "unprepared, stem.mp4": (_ours("musdb18", mp4), 2),
+            "open-unmix, wav": (_open_unmix(wav, is_wav=True), 4),
+            "open-unmix, stem.mp4": (_open_unmix(mp4, is_wav=False), 4),
+            "unprepared, wav": (_ours("musdb18hq", wav), 40),
+            "unprepared, stem.mp4": (_ours("musdb18", mp4), 6),
         }
         prepare(_config("musdb18hq", wav), WORKERS)
-        cases["prepared"] = (_ours("musdb18hq", wav), 200)
+        cases["prepared"] = (_ours("musdb18hq", wav), 400)
         rates: dict[str, list[float]] = {name: [] for name in cases}
         for _ in range(ROUNDS):
             for name, (batches, count) in cases.items():
@@ -67,9 +67,9 @@ def _report(rates: dict[str, float]) -> None:
 
 
 def _rate(batches: Callable[[], Iterator[int]], count: int) -> float:
-    """Chunks a second over `count` batches, workers started and their first batches loaded beforehand."""
+    """Chunks a second over `count` batches, after those that the workers have loaded ahead of the first one."""
     series = batches()
-    next(series)
+    list(islice(series, 2 * WORKERS + 1))
     started = perf_counter()
     chunks = sum(islice(series, count))
     return chunks / (perf_counter() - started)
