@@ -10,7 +10,9 @@ Item = TypeVar("Item")
 
 
 def watched(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
-    """Yield `items`, and show how many of `total` have come."""
+    """Yield `items`, and show how many of `total` have come; nothing if there are none."""
+    if not total:
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(f"{text} ({total})", highlight=False, soft_wrap=True, markup=False)

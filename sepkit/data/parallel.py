@@ -1,7 +1,7 @@
 """A function over many items in worker processes: torch's own loader, which also sees to signals and to threads."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Generator[Result, None, None]:
     """Yield `function(item)` of each item, in their order, from `workers` processes (0: this one).
 
     The function and the items must be picklable, and the function should return its errors: one that it raises ends

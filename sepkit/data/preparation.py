@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -56,9 +57,12 @@ def _prepare(config: RunConfig, workers: int, folder: Path, say: Callable[[str],
     freed = prepared.remove_leftovers()
     missing = [song for song in songs if not prepared.with_prepared(song, audio).prepared]
     _check_space(missing, audio, folder, say)
-    results = each(partial(_write, audio=audio), missing, workers)
-    results = watched(results, len(missing), "Preparing songs") if missing else results
-    errors = [(song, error) for song, error in zip(missing, results, strict=True) if error]
+    try:
+        with closing(each(partial(_write, audio=audio), missing, workers)) as results:
+            shown = watched(results, len(missing), "Preparing songs")
+            errors = [(song, error) for song, error in zip(missing, shown, strict=True) if error]
+    finally:  # an interrupt ends the workers in the middle of a song
+        prepared.remove_leftovers()
     total = sum(prepared.size(song, audio) for song in songs) - sum(prepared.size(song, audio) for song, _ in errors)
     failed = {song.name: str(error) for song, error in errors}
     return Preparation(folder, len(songs), len(missing) - len(errors), total, freed, failed)
