@@ -175,6 +175,16 @@ def test_a_mixture_that_may_hide_the_target_is_never_used_as_accompaniment(tmp_p
     assert set(prepare(songs, "vocals")) == {"b"}
 
 
+def test_a_rest_that_may_hide_a_source_is_only_heard_with_its_own_song(tmp_path):
+    songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums", "bass"))
+    (songs / "a" / "drums.wav").unlink()
+    prepared = prepare(songs, "vocals", "drums")
+    drawn = [r.parts for r in recipes(prepared, "vocals", "drums", remix=0.5)]
+    with_a = [parts for parts in drawn if song_at(prepared, parts[-1][0]) == "a"]
+    assert with_a
+    assert all(song_at(prepared, voice) == "a" and not drums for (voice,), drums, _ in with_a)
+
+
 def test_an_instrumental_is_accompaniment_for_other_voices(tmp_path):
     songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums"))
     for name in ("vocals.wav", "mixture.wav"):
