@@ -113,6 +113,8 @@ class Track:
         group: What must never be split between training and validation (the song itself, or its singer, say).
         complete: The stems are all that sounds: what is not the target is the sum of the other stems. Otherwise it is
             the mixture minus the target.
+        told_apart: The names that stems of this corpus have. One of them that is not a key of `stems` does not sound in
+            this song; any other may be hidden in its stems, as a guitar is in `other`.
         artist: Who plays, where the corpus says.
         title: The song's title, where the corpus says.
         note: What is publicly known to be wrong with this song.
@@ -123,6 +125,7 @@ class Track:
     mixture: AudioFile | None = None
     group: str = ""
     complete: bool = False
+    told_apart: tuple[str, ...] = ()
     artist: str = ""
     title: str = ""
     note: str = ""

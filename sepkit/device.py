@@ -25,6 +25,17 @@ def choose(name: str) -> torch.device:
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread, as it does in a loader's workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def flushing_denormals() -> Iterator[None]:
     """Let numbers below 1e-38 count as zero on the CPU: gradients are full of them, and each takes a hundred times as
     long as another number.

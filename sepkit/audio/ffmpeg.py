@@ -6,6 +6,7 @@ little more than is wanted, because a lossy codec needs some frames before its o
 
 import shutil
 import subprocess
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,11 @@ def stream_header(stream: Stream) -> tuple[int, int, int]:
     if stream.number >= len(streams):
         raise AudioError(f"{stream.path}: no audio stream {stream.number}; it has {len(streams)}, counted from 0")
     found = streams[stream.number]
-    return int(found["sample_rate"]), int(found["channels"]), int(found["duration_ts"])
+    try:
+        sample_rate, ticks = int(found["sample_rate"]), int(found["duration_ts"])
+        return sample_rate, int(found["channels"]), round(ticks * Fraction(found["time_base"]) * sample_rate)
+    except (KeyError, ValueError) as error:
+        raise AudioError(f"{stream}: ffmpeg does not tell its rate, channels and length ({error})") from None
 
 
 def decode_stream(stream: Stream, sample_rate: int, channels: int, start: int, frames: int) -> "Samples":

@@ -1,5 +1,6 @@
 """What an audio file is, without decoding it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from sepkit.audio.ffmpeg import stream_header
 from sepkit.audio.formats import READABLE
 from sepkit.component import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, AudioFile, Stream
 from sepkit.errors import AudioError
+
+# libsndfile's words about the samples of WAV and AIFF files that lack their end.
+_SHORTER = re.compile(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)")
+# Lengths in bytes that mean "unknown".
+PIPED = 2**31 - 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,21 @@ def _header(path: Path) -> tuple[int, int, int]:
         info = soundfile.info(path)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise AudioError(f"{path}: not readable as audio ({cause(error)}). {READABLE}") from None
+    _check_whole(path, info)
     return info.samplerate, info.channels, info.frames
+
+
+def _check_whole(path: Path, info: "soundfile._SoundFileInfo") -> None:
+    """Raise an error where a file ends before its header says: libsndfile only notes that in its log.
+
+    What a pipe wrote has no length in its header, but the largest number that fits.
+    """
+    found = _SHORTER.search(info.extra_info)
+    if found and int(found[2]) < int(found[1]) < PIPED:
+        seconds = info.duration * int(found[1]) / max(1, int(found[2]))
+        raise AudioError(
+            f"{path}: truncated, holds {info.duration:.1f} s of {seconds:.1f} s; fetch or export the file again"
+        )
 
 
 def cause(error: Exception) -> str:

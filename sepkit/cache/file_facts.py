@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from filelock import FileLock
+
 from sepkit.atomic import write_text
 from sepkit.cache.folder import cache_folder
 from sepkit.component import AudioFile, Stream
@@ -74,7 +76,7 @@ class _Memory:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._rows: dict[str, str] = _read(path)
-        self._changed = False
+        self._learned: dict[str, str] = {}
         self._saved = time.monotonic()
 
     def recall(self, file: AudioFile, stamp: Stamp) -> Any:
@@ -82,21 +84,27 @@ class _Memory:
         return json.loads(row[len(mark) :]) if row.startswith(mark) else None
 
     def learn(self, file: AudioFile, stamp: Stamp, fact: Any) -> None:
-        self._rows[key_of(file)] = _mark(stamp) + json.dumps(fact, separators=(",", ":"))
-        self._changed = True
+        self._learned[key_of(file)] = _mark(stamp) + json.dumps(fact, separators=(",", ":"))
         if time.monotonic() - self._saved > SAVE_EVERY:
             self.save()
 
     def save(self) -> None:
-        """Nothing is lost without it but time, so a folder that cannot be written is no error."""
-        if not self._changed:
+        """Add what was learned to what others have learned in the meantime.
+
+        Nothing is lost without it but time, so a folder that cannot be written is no error.
+        """
+        if not self._learned:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(self._path, json.dumps(self._rows, separators=(",", ":"), sort_keys=True))
+            with FileLock(self._path.with_suffix(".lock")):
+                for unfinished in self._path.parent.glob(f".{self._path.name}.*"):  # of a killed process
+                    unfinished.unlink()
+                rows = _read(self._path) | self._learned
+                write_text(self._path, json.dumps(rows, separators=(",", ":"), sort_keys=True))
         except OSError as error:
             log.warning("%s cannot be written (%s); set SEPKIT_CACHE to a folder that can", self._path, error)
-        self._changed, self._saved = False, time.monotonic()
+        self._saved = time.monotonic()
 
 
 def _mark(stamp: Stamp) -> str:

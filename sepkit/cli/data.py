@@ -23,8 +23,11 @@ def data() -> None:
 @click.argument("config", type=options.FILE)
 @options.overrides
 @options.data_dir
+@target
 @workers
-def check(config: Path, overrides: tuple[str, ...], data_dir: Path | None, workers: int | None) -> Report:
+def check(
+    config: Path, overrides: tuple[str, ...], data_dir: Path | None, target: str | None, workers: int | None
+) -> Report:
     """Hear every file of the datasets of CONFIG, and show what a run would stumble over.
 
     Rates, channels, lengths, silence, clipping, samples that are no numbers; mixtures against the sum of their stems;
@@ -35,7 +38,7 @@ def check(config: Path, overrides: tuple[str, ...], data_dir: Path | None, worke
     from sepkit.data.check_report import as_data, tables
     from sepkit.data.parallel import cores
 
-    run_config = configs.load(config, overrides, configs.Shortcuts(data_dir=data_dir))
+    run_config = configs.load(config, overrides, configs.Shortcuts(data_dir=data_dir, target=target))
     found = run(run_config, cores() if workers is None else workers)
     return Report(as_data(found), tables(found), exit_code=0 if found.usable else 1)
 
@@ -60,8 +63,9 @@ def prepare(
 
     run_config = configs.load(config, overrides, configs.Shortcuts(data_dir=data_dir, target=target))
     done = run(run_config, cores() if workers is None else workers, lambda text: click.echo(text, err=True))
-    human = [f"Error: {error}" for error in done.failed.values()]
-    human += [f"{done.songs - len(done.failed)} of {done.songs} songs are prepared, {done.made} of them now"]
+    for _, error in done.failed:
+        click.echo(f"Error: {error}", err=True)
+    human = [f"{done.songs - len(done.failed)} of {done.songs} songs are prepared, {done.made} of them now"]
     human += [f"{gigabytes(done.size)} in {done.folder}"]
     human += [f"Removed what was out of date: {gigabytes(done.freed)}"] if done.freed else []
     figures = {
@@ -70,6 +74,6 @@ def prepare(
         "made": done.made,
         "bytes": done.size,
         "bytes_freed": done.freed,
-        "failed": done.failed,
+        "failed": [{"song": song, "error": error} for song, error in done.failed],
     }
     return Report(figures, human, exit_code=1 if done.failed else 0)

@@ -1,4 +1,4 @@
-"""`sepkit data check`: every file of a corpus is heard once, and what a run would stumble over is found."""
+"""`sepkit data check`: every file of a corpus is heard, and what a run would stumble over is found."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from sepkit.component import AudioFile, Track
 from sepkit.config import RunConfig
 from sepkit.data.parallel import each
 from sepkit.data.sounds import known_sounds
+from sepkit.errors import SepkitError
 from sepkit.progress import watched
 
 SPLITS = ("train", "validation", "test")
@@ -30,7 +31,7 @@ Severity = Literal["unusable", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class CheckedSong:
     """A track, where it is from, what its files sound like (None: unreadable), and the mixture minus its stems in dB
     of the mixture, in the worst channel (None: nothing to compare).
     """
@@ -58,7 +59,7 @@ class Finding:
 class Check:
     """All songs, and what was found."""
 
-    songs: list[Song] = field(default_factory=list)
+    songs: list[CheckedSong] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -76,21 +77,30 @@ def check(config: RunConfig, workers: int) -> Check:
     tracks = [(d.name, split, track) for d in config.datasets for split in SPLITS for track in d.tracks(split)]
     sounds, errors = known_sounds((file for *_, track in tracks for _, file in _files(track)), workers)
     songs = [
-        Song(name, split, track, [(stem, file, sounds.get(file)) for stem, file in _files(track)])
+        CheckedSong(name, split, track, [(stem, file, sounds.get(file)) for stem, file in _files(track)])
         for name, split, track in tracks
     ]
     compared = watched(
         each(_difference, list(map(_pieces, songs)), workers), len(songs), "Comparing mixtures and stems"
     )
-    songs = [replace(song, difference=difference) for song, difference in zip(songs, compared, strict=True)]
+    differences = list(compared)
+    songs = [
+        song if isinstance(difference, SepkitError) else replace(song, difference=difference)
+        for song, difference in zip(songs, differences, strict=True)
+    ]
     findings = [
         Finding("unusable", song.dataset, song.split, song.track.name, str(file), str(errors[file]))
         for song in songs
         for _, file, sound in song.files
         if sound is None
     ]
+    findings += [
+        Finding("unusable", song.dataset, song.split, song.track.name, "", str(difference))
+        for song, difference in zip(songs, differences, strict=True)
+        if isinstance(difference, SepkitError)
+    ]
     findings += [finding for song in songs for finding in _about_song(song)]
-    return Check(songs, [*findings, *_twice(songs)])
+    return Check(songs, [*_about_run(config, songs), *findings, *_twice(songs)])
 
 
 def _files(track: Track) -> list[tuple[str, AudioFile]]:
@@ -98,15 +108,22 @@ def _files(track: Track) -> list[tuple[str, AudioFile]]:
     return [(MIXTURE, track.mixture), *stems] if track.mixture else stems
 
 
-def _pieces(song: Song) -> list[Piece]:
+def _pieces(song: CheckedSong) -> list[Piece]:
     """Return the mixture and, to be subtracted, its stems; nothing where a file is missing or unreadable."""
     heard = [(stem, Piece(file, sound.info, 1 if stem == MIXTURE else -1)) for stem, file, sound in song.files if sound]
     comparable = song.track.mixture is not None and len(heard) == len(song.files)
     return [piece for _, piece in heard] if comparable else []
 
 
-def _difference(pieces: list[Piece]) -> float | None:
+def _difference(pieces: list[Piece]) -> float | SepkitError | None:
     """Return the energy of the sum of all pieces over that of the first in dB, in the worst channel."""
+    try:
+        return _compare(pieces)
+    except SepkitError as error:
+        return error
+
+
+def _compare(pieces: list[Piece]) -> float | None:
     if not pieces:
         return None
     info = pieces[0].info
@@ -117,10 +134,21 @@ def _difference(pieces: list[Piece]) -> float | None:
             read_sum(some, info.sample_rate, info.channels, start, frames) for some in (pieces[:1], pieces[1:])
         )
         energies += [np.square(samples, dtype=np.float64).sum(1) for samples in (mixture + stems, mixture)]
-    return max((10 * log10(max(rest / loud, 1e-12)) for rest, loud in energies.T if loud), default=None)
+    floor = 1e-10 * energies[1].sum()  # a channel of the mixture may be dead, and its stems not
+    return max(10 * log10(max(rest / max(loud, floor), 1e-12)) for rest, loud in energies.T) if floor else None
 
 
-def _about_song(song: Song) -> Iterator[Finding]:
+def _about_run(config: RunConfig, songs: list[CheckedSong]) -> Iterator[Finding]:
+    """What a run would refuse before it looks at any file."""
+    for split, what in (("train", "train"), ("validation", "validate")):
+        tracks = [song.track for song in songs if song.split == split]
+        if not tracks:
+            yield Finding("unusable", "", split, "", "", f"no songs to {what} on")
+        elif not any(source in track.stems for track in tracks for source in config.audio.sources):
+            yield Finding("unusable", "", split, "", "", f"no song has a stem for {', '.join(config.audio.sources)}")
+
+
+def _about_song(song: CheckedSong) -> Iterator[Finding]:
     def finding(severity: Severity, text: str, file: object = "") -> Finding:
         return Finding(severity, song.dataset, song.split, song.track.name, str(file), text)
 
@@ -153,7 +181,7 @@ def _about_file(sound: Sound, longest: float) -> Iterator[tuple[Severity, str]]:
         yield "note", f"{longest - sound.info.seconds:.1f} s shorter than the song; padded with silence"
 
 
-def _twice(songs: list[Song]) -> Iterator[Finding]:
+def _twice(songs: list[CheckedSong]) -> Iterator[Finding]:
     """The same audio in two songs: a leak if they are in different splits. Silence is no content."""
     places = defaultdict(list)
     for song in songs:
@@ -165,6 +193,6 @@ def _twice(songs: list[Song]) -> Iterator[Finding]:
             if song.split != first.split:
                 text = f"the same audio as {file} in the {first.split} split"
                 yield Finding("warning", song.dataset, song.split, song.track.name, str(other), text)
-            elif song is not first:
+            else:
                 text = f"the same audio as {file}"
                 yield Finding("note", song.dataset, song.split, song.track.name, str(other), text)

@@ -6,7 +6,7 @@ from math import log10
 from typing import TYPE_CHECKING, Any
 
 from sepkit.audio.listen import Sound
-from sepkit.data.check import Check, Finding, Song
+from sepkit.data.check import Check, CheckedSong, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +76,7 @@ def _figures(sound: Sound) -> dict[str, Any]:
     }
 
 
-def _splits(songs: list[Song]) -> "Table":
+def _splits(songs: list[CheckedSong]) -> "Table":
     from rich.table import Table
 
     table = Table("corpus", "stem")

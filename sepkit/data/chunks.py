@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from sepkit.component import AudioSpec, AugmentationConfig
 from sepkit.data.draw import Clip, Recipe
+from sepkit.device import one_thread
 
 if TYPE_CHECKING:
     from sepkit.component import Augmentation, Samples
@@ -39,7 +40,11 @@ class Chunks(Dataset[Batch]):
         self._settings = augmentations
 
     def __getitems__(self, recipes: Sequence[Recipe]) -> Batch:
-        """Return one batch."""
+        """Return one batch, computed by one thread: sums by several differ in the last bit."""
+        with one_thread():
+            return self._batch(recipes)
+
+    def _batch(self, recipes: Sequence[Recipe]) -> Batch:
         audio, count = self._audio, len(recipes)
         targets = np.empty((count, len(audio.sources), audio.channels, self._frames), np.float32)
         mixture = np.empty((count, audio.channels, self._frames), np.float32)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from sepkit.config import RunConfig
 from sepkit.data.prepared import with_prepared
 from sepkit.data.song import REST, Song, songs_of
-from sepkit.data.sounds import with_sounding
+from sepkit.data.sounds import check_ends, with_sounding
 from sepkit.errors import CorpusError
 
 
 def songs_in(config: RunConfig, split: str) -> list[Song]:
-    """Return the songs of a split, of all datasets of a config, as they are on disk.
+    """Return the songs of a split, or of "all", of all datasets of a config, as they are on disk.
 
     Raises:
         CorpusError: a dataset is not there, files cannot be read (all of them listed), or there is nothing of use.
@@ -32,13 +32,16 @@ def training_songs(config: RunConfig) -> list[Song]:
         raise CorpusError(
             f"no training song has anything beside {config.audio.sources[0]}; add a mixture or the other stems"
         )
+    check_ends(songs)
     heard = with_sounding(songs, config.audio.sample_rate, config.train.workers)
     return [with_prepared(song, config.audio) for song in heard]
 
 
 def validation_songs(config: RunConfig) -> list[Song]:
     """Return the songs to validate on that have a source."""
-    return [with_prepared(song, config.audio) for song in songs_in(config, "validation") if song.sources]
+    songs = [song for song in songs_in(config, "validation") if song.sources]
+    check_ends(songs)
+    return [with_prepared(song, config.audio) for song in songs]
 
 
 @contextmanager
@@ -54,7 +57,7 @@ def _without_collection() -> Iterator[None]:
 
 
 def _nothing_to(split: str, names: list[str]) -> str:
-    what = {"train": "train", "validation": "validate"}[split]
+    what = {"train": "train", "validation": "validate", "test": "test"}.get(split, "work")
     return (
         f"no songs to {what} on (datasets: {', '.join(names)}). A plain folder needs two songs or more: "
         "one is set aside for validation. Give it a validation/ folder, or more songs"

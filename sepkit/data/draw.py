@@ -74,7 +74,9 @@ class Draw:
         self._settings = settings
         self._seed = seed
         self._sources = [_Places(songs, [s.sounding.get(source, ()) for s in songs], weights) for source in sources]
-        self._rest = _Places(songs, [((0, s.frames),) if s.pure else () for s in songs], weights)
+        heard = any(song.parts[REST].pieces for song in songs)  # else all stems are sources, and nothing is left over
+        spans = [((0, s.frames),) if s.pure and (s.parts[REST].pieces or not heard) else () for s in songs]
+        self._rest = _Places(songs, spans, weights)
         missing = [name for name, places in zip(sources, self._sources, strict=True) if not places]
         if missing:
             raise CorpusError(f"no training song has a stem for {', '.join(missing)} in which anything sounds")

@@ -13,8 +13,7 @@ from sepkit.data import prepared
 from sepkit.data.chunks import Batch, Chunks
 from sepkit.data.corpus import training_songs, validation_songs
 from sepkit.data.draw import Draw, Recipe, aligned
-from sepkit.data.parallel import unchanged
-from sepkit.errors import SepkitError
+from sepkit.data.parallel import unchanged, unwrapped
 
 # Chunks that are read to tell how long reading one takes.
 TRIED = 4
@@ -88,17 +87,10 @@ class Data:
             generator=torch.Generator(),  # else making a loader would draw from the random state that a run restores
             pin_memory=torch.cuda.is_available(),
         )
-        try:
-            yield from loader
-        except SepkitError as error:  # from a worker it comes with that worker's traceback in its message
-            raise type(error)(str(error).strip().splitlines()[-1].removeprefix(f"{_full_name(error)}: ")) from None
+        return unwrapped(loader)
 
 
 def _in_batches(recipes: Iterable[Recipe], size: int) -> Iterator[list[Recipe]]:
     series = iter(recipes)
     while batch := list(islice(series, size)):
         yield batch
-
-
-def _full_name(error: Exception) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"

@@ -29,7 +29,7 @@ class Preparation:
     made: int
     size: int
     freed: int
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: list[tuple[str, str]] = field(default_factory=list)
 
 
 def prepare(config: RunConfig, workers: int, say: Callable[[str], None] = lambda _: None) -> Preparation:
@@ -39,21 +39,25 @@ def prepare(config: RunConfig, workers: int, say: Callable[[str], None] = lambda
         CorpusError: see `songs_in`; or the disk is too small, or another process is preparing.
     """
     folder = prepared.folder()
+    lock = FileLock(folder / "lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock", timeout=0):
-            return _prepare(config, workers, folder, say)
+        lock.acquire()
     except Timeout:
         raise CorpusError(f"another `sepkit data prepare` is at work in {folder}; wait for it") from None
     except OSError as error:
         raise CorpusError(f"{folder}: cannot be written ({error}); set SEPKIT_CACHE to a folder that can") from None
+    with lock:
+        try:
+            return _prepare(config, workers, folder, say)
+        finally:
+            lock.release()
 
 
 def _prepare(config: RunConfig, workers: int, folder: Path, say: Callable[[str], None]) -> Preparation:
     audio = config.audio
     training = songs_in(config, "train")
     songs = [*training, *songs_in(config, "validation")]
-    with_sounding(training, audio.sample_rate, workers)
     freed = prepared.remove_leftovers()
     missing = [song for song in songs if not prepared.with_prepared(song, audio).prepared]
     _check_space(missing, audio, folder, say)
@@ -64,7 +68,9 @@ def _prepare(config: RunConfig, workers: int, folder: Path, say: Callable[[str],
     finally:  # an interrupt ends the workers in the middle of a song
         prepared.remove_leftovers()
     total = sum(prepared.size(song, audio) for song in songs) - sum(prepared.size(song, audio) for song, _ in errors)
-    failed = {song.name: str(error) for song, error in errors}
+    failed = [(song.name, str(error)) for song, error in errors]
+    if not failed:
+        with_sounding(training, audio.sample_rate, workers)  # or the first run would have to
     return Preparation(folder, len(songs), len(missing) - len(errors), total, freed, failed)
 
 

@@ -22,6 +22,7 @@ from sepkit.cache.file_facts import key_of, path_of
 from sepkit.cache.folder import cache_folder
 from sepkit.component import AudioSpec
 from sepkit.data.song import Part, Song
+from sepkit.errors import CorpusError
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
@@ -42,8 +43,11 @@ class Prepared:
 
     def read(self, audio: AudioSpec, start: int, frames: int) -> Samples:
         """Return [channel, frames]."""
-        with self.path.open("rb") as file:
-            mapped = mmap(file.fileno(), 0, access=ACCESS_READ)  # numpy.memmap takes longer than the reading
+        try:
+            with self.path.open("rb") as file:
+                mapped = mmap(file.fileno(), 0, access=ACCESS_READ)  # numpy.memmap takes longer than the reading
+        except OSError as error:
+            raise CorpusError(f"{self.path}: the prepared song is gone ({error}); start again with --resume") from None
         samples = np.frombuffer(mapped, "<i2").reshape(self.shape)[self.number, :, start : start + frames]
         block = np.zeros((self.shape[1], frames), np.float32)
         np.multiply(samples, np.float32(self.scale / 2**15), out=block[:, : samples.shape[1]])
@@ -73,7 +77,7 @@ def with_prepared(song: Song, audio: AudioSpec) -> Song:
     try:
         scales = json.loads(entry.with_suffix(".json").read_bytes())["scales"]
         complete = path.stat().st_size == size(song, audio)
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return song
     if not complete:  # reading beyond the end of a mapped file would kill the process
         return song
@@ -105,12 +109,20 @@ def remove_leftovers() -> int:
     described = {about.with_suffix(""): about for about in folder().glob("*/*.json")}
     gone += [path for path in folder().glob("*/*.i16") if path.with_suffix("") not in described]
     for about in described.values():
-        if any(_changed(*row) for row in json.loads(about.read_bytes())["depends_on"]["files"]):
+        if _out_of_date(about):
             gone += [about, about.with_suffix(".i16")]
     freed = sum(path.stat().st_size for path in gone if path.exists())
     for path in gone:
         path.unlink(missing_ok=True)
     return freed
+
+
+def _out_of_date(about: Path) -> bool:
+    try:
+        depends_on = json.loads(about.read_bytes())["depends_on"]
+        return depends_on["format"] != FORMAT or any(_changed(*row) for row in depends_on["files"])
+    except (ValueError, KeyError, TypeError):
+        return True
 
 
 def _changed(path: str, size: int, modified: int) -> bool:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sepkit.audio.probe import AudioInfo, probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.cache.file_facts import Facts, find_facts
 from sepkit.component import AudioFile, AudioSpec, Track
+from sepkit.data.parallel import in_threads
 from sepkit.errors import CorpusError, SepkitError, did_you_mean
 
 if TYPE_CHECKING:
     from sepkit.cache.file_facts import Stamp
     from sepkit.component import Samples
 
-# Headers are read by threads: on a network disk each takes milliseconds, in which nothing is computed.
-THREADS = 8
-# Headers that a thread reads before it gives them back.
-AT_ONCE = 50
 
 # The name of a song's part that is no source; no stem may be called so.
 REST = "rest"
@@ -107,18 +104,16 @@ def files_for(track: Track, audio: AudioSpec) -> list[AudioFile]:
     return [*(file for files in targets.values() for file in files), *rest, *subtracted]
 
 
+def raise_unusable(errors: Collection[SepkitError]) -> None:
+    """Raise one CorpusError that lists all errors, if there are any."""
+    if errors:
+        raise CorpusError(f"{len(errors)} unusable files: {'; '.join(map(str, errors))}")
+
+
 def _headers(files: set[AudioFile]) -> Facts[AudioFile, Header]:
-    facts = find_facts("headers-1", sorted(files, key=str), _find_headers)
-    if facts.errors:
-        raise CorpusError(f"{len(facts.errors)} unusable files: {'; '.join(map(str, facts.errors.values()))}")
+    facts = find_facts("headers-1", sorted(files, key=str), partial(in_threads, _header))
+    raise_unusable(facts.errors.values())
     return facts
-
-
-def _find_headers(files: Sequence[AudioFile]) -> Iterator[Header | SepkitError]:
-    some = [files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE)]
-    with ThreadPoolExecutor(THREADS) as threads:
-        for headers in threads.map(lambda chunk: [_header(file) for file in chunk], some):
-            yield from headers
 
 
 def _header(file: AudioFile) -> Header | SepkitError:
@@ -139,6 +134,12 @@ def _divide(
     return sources, [track.mixture], [file for files in sources.values() for file in files]
 
 
+def _is_pure(track: Track, audio: AudioSpec) -> bool:
+    """Whether all that is no source holds none of them: those that the song lacks must be known not to sound in it."""
+    absent = [source for source in audio.sources if source not in track.stems]
+    return not absent or (track.complete and all(source in track.told_apart for source in absent))
+
+
 def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile, Header]) -> Song:
     sources, rest, subtracted = _divide(track, audio)
     files = files_for(track, audio)
@@ -152,7 +153,7 @@ def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile,
             **{source: Decoded(tuple(pieces[file] for file in files)) for source, files in sources.items()},
             REST: Decoded((*(pieces[file] for file in rest), *minus)),
         },
-        pure=track.complete or len(sources) == len(audio.sources),
+        pure=_is_pure(track, audio),
         dataset=number,
         stamps={file: headers.stamps[file] for file in pieces},
     )

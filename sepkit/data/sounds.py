@@ -6,12 +6,13 @@ from functools import partial
 from typing import Any
 
 from sepkit.audio.listen import Sound, listen, window_frames
-from sepkit.audio.probe import AudioInfo
+from sepkit.audio.probe import AudioInfo, probe
+from sepkit.audio.read import decode_raw
 from sepkit.cache.file_facts import find_facts
 from sepkit.component import AudioFile
-from sepkit.data.parallel import each
-from sepkit.data.song import Song, Span
-from sepkit.errors import CorpusError, SepkitError
+from sepkit.data.parallel import each, in_threads
+from sepkit.data.song import Song, Span, raise_unusable
+from sepkit.errors import SepkitError
 from sepkit.progress import watched
 
 Fact = dict[str, Any]
@@ -33,9 +34,28 @@ def with_sounding(songs: Sequence[Song], sample_rate: int, workers: int) -> list
     """
     parts = [song.parts[source] for song in songs for source in song.sources]
     sounds, errors = known_sounds((piece.file for part in parts for piece in part.pieces), workers)
-    if errors:
-        raise CorpusError(f"{len(errors)} unusable files: {'; '.join(map(str, errors.values()))}")
+    raise_unusable(errors.values())
     return [replace(song, sounding=_sounding(song, sounds, sample_rate)) for song in songs]
+
+
+def check_ends(songs: Sequence[Song]) -> None:
+    """Decode the end of each file, where one that was cut off shows: before the first epoch, not in the middle of it.
+
+    Raises:
+        CorpusError: files that cannot be read, all of them listed.
+    """
+    files = {piece.file for song in songs for part in song.parts.values() for piece in part.pieces}
+    raise_unusable(find_facts("ends-1", sorted(files, key=str), partial(in_threads, _end)).errors.values())
+
+
+def _end(file: AudioFile) -> bool | SepkitError:
+    try:
+        info = probe(file)
+        frames = min(info.frames, info.sample_rate // 10)
+        decode_raw(file, info, info.frames - frames, frames)
+    except SepkitError as error:
+        return error
+    return True
 
 
 def _find(files: Sequence[AudioFile], workers: int) -> Iterator[Fact | SepkitError]:

@@ -1,6 +1,7 @@
 """The plain folder corpus: `ROOT/[train|validation|test/]<song>/{mixture,<stem>...}.<ext>`."""
 
 import re
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,9 @@ class Folder(DatasetConfig):
     )
     validation: tuple[str, ...] = Field(default=(), description="patterns (*, ?) of the songs to validate on")
     test: tuple[str, ...] = Field(default=(), description="patterns (*, ?) of the songs to keep for testing")
+    without: tuple[str, ...] = Field(
+        default=(), description="stems that sound in none of the songs: without them it is accompaniment for others"
+    )
     validation_share: float = Field(default=0.1, ge=0, lt=1, description="of the groups, where no pattern is given")
 
     @field_validator("group")
@@ -55,9 +59,10 @@ class Folder(DatasetConfig):
             fixed = {"train": self._songs(self.root), "validation": [], "test": []}
         if not any(fixed.values()):
             raise CorpusError(f"no songs in {self.root.resolve()}. {LAYOUT}")
-        if split == "all":
-            return [track for tracks in fixed.values() for track in tracks]
-        return self._split(fixed)[split]
+        everything = [track for tracks in fixed.values() for track in tracks]
+        told_apart = tuple(sorted({*self.without, *(stem for track in everything for stem in track.stems)}))
+        wanted = everything if split == "all" else self._split(fixed)[split]
+        return [replace(track, told_apart=told_apart) for track in wanted]
 
     def _split(self, fixed: dict[str, list[Track]]) -> dict[str, list[Track]]:
         """Take test and validation songs out of the training songs, where no folder of theirs says which they are."""

@@ -57,7 +57,11 @@ class MoisesDB(DatasetConfig):
         if not folders:
             raise CorpusError(f"no songs in {self.root.resolve()}. Expected {_LAYOUT}")
         split_of = self._split_of({folder.name for folder in folders})
-        return [self._song(folder) for folder in folders if split in ("all", split_of(folder.name))]
+        faults: list[str] = []
+        songs = [_caught(self._song, folder, faults) for folder in folders if split in ("all", split_of(folder.name))]
+        if faults:
+            raise CorpusError(f"{len(faults)} songs cannot be used: {'; '.join(faults)}")
+        return [song for song in songs if song]
 
     def _split_of(self, known: set[str]) -> Callable[[str], str]:
         """Return what tells the split of a song: the file of splits, or the hash of the uuid without one."""
@@ -87,10 +91,20 @@ class MoisesDB(DatasetConfig):
             stems={stem: tuple(found) for stem, found in files.items()},
             group=folder.name,
             complete=True,
+            told_apart=(*_KEPT[self.stems], "other"),
             artist=artist,
             title=title,
             note=f"other instruments bleed into {', '.join(sorted(bleeding))}" if bleeding else "",
         )
+
+
+def _caught(song: Callable[[Path], Track], folder: Path, faults: list[str]) -> Track | None:
+    """All songs are looked at before any fault is raised."""
+    try:
+        return song(folder)
+    except CorpusError as error:
+        faults.append(str(error))
+        return None
 
 
 def _read_splits(path: Path) -> dict[str, str]:

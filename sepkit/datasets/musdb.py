@@ -49,6 +49,7 @@ def song(name: str, stems: dict[str, AudioFile], mixture: AudioFile) -> Track:
         mixture=mixture,
         group=name,
         complete=True,
+        told_apart=STEMS,
         artist=artist,
         title=title,
         note=facts_of("musdb18")["errata"].get(name, ""),

@@ -26,6 +26,11 @@ _LAYOUT = "train/Track00001/metadata.yaml and stems/S00.flac beside it (or Track
 _FOLDERS = ("train", "validation", "test", "omitted")
 _ENDINGS = (".flac", ".wav")
 _LACKING = "the audio of S00 is missing from the corpus"
+_TOLD_APART = {
+    4: ("vocals", "drums", "bass", "other"),  # nobody sings in any song
+    5: ("vocals", "drums", "bass", "other", "guitar"),
+    6: ("vocals", "drums", "bass", "other", "guitar", "piano"),
+}
 _WITHOUT_S00 = {446, 487, 590, 1009, 1672, 1740, 1794}
 
 Program = tuple[bool, int]
@@ -105,7 +110,9 @@ class Slakh2100(DatasetConfig):
         mixture = next((path for path in (folder / f"mix{ending}" for ending in _ENDINGS) if path.exists()), None)
         stems = {stem: tuple(found) for stem, found in files.items()}
         note = _LACKING if _number(folder) in _WITHOUT_S00 else ""
-        return Track(folder.name, stems, mixture, folder.name, complete=True, note=note)
+        return Track(
+            folder.name, stems, mixture, folder.name, complete=True, told_apart=_TOLD_APART[self.stems], note=note
+        )  # fmt: skip
 
     def _stem(self, is_drum: bool, program: int) -> str:  # noqa: FBT001
         if is_drum or program == 128:

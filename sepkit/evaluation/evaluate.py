@@ -72,15 +72,14 @@ def evaluate(
     """
     separator.check_stems(targets)
     wanted = targets or separator.stems
-    absent = {track.name: tuple(track.stems) for track in tracks if not _known(separator, track.stems, wanted)}
-    if len(absent) == len(tracks):
+    known = [track for track in tracks if _known(separator, track.stems, wanted)]
+    absent = {track.name: tuple(track.stems) for track in tracks if track not in known}
+    if not known:
         found = sorted({stem for stems in absent.values() for stem in stems})
         raise CorpusError(f"no song has a reference for {', '.join(wanted)}; stems found: {', '.join(found) or 'none'}")
     scores: list[Score] = []
     failed: dict[str, str] = {}
-    for track in tracks:
-        if track.name in absent:
-            continue
+    for track in known:
         try:
             scores += _score(separator, load(track), metrics, wanted)
         except SepkitError as error:

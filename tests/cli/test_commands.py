@@ -207,6 +207,18 @@ def test_a_silent_reference_is_null_and_an_absent_one_is_left_out(sepkit, traine
     assert done.json["absent"] == {"b": ["drums"]}
 
 
+def test_songs_of_one_name_in_two_corpora_are_two_songs(sepkit, trained, small_config, songs, tmp_path):
+    other = write_songs(tmp_path / "other", ["one"], ("drums",))
+    roots = [f'{{name="folder", root="{root}", test=["one"]}}' for root in (songs, other)]
+    choice = ("--set", f"datasets=[{', '.join(roots)}]")
+    config = tmp_path / "both.toml"
+    config.write_text(sepkit("config", "show", small_config, *choice).out)
+    done = sepkit("evaluate", config, "-m", trained, "--output-dir", tmp_path / "e", "--json")
+    assert done.code == 0, done.err
+    assert [(row["track"], row["stem"]) for row in done.json["tracks"]] == [("one", "vocals"), ("one", "accompaniment")]
+    assert done.json["absent"] == {"one": ["drums"]}
+
+
 def test_models_list_and_info(sepkit, trained):
     assert "crnn" in [row["name"] for row in sepkit("models", "list", "--json").json["models"]]
     info = sepkit("models", "info", trained / "best_model.safetensors", "--json").json

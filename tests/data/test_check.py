@@ -1,5 +1,7 @@
 """`sepkit data check`: each fault of a corpus is found and named, and decides on the exit code."""
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -75,6 +77,63 @@ def test_unreadable_and_truncated_files_are_unusable(sepkit, small_config, songs
     assert len(data["songs"]) == 4, "the others are looked at nevertheless"
     done = sepkit("data", "check", small_config, "--data-dir", songs, "--workers", 0)
     assert "Not everything can be used. Unusable: 2" in done.out
+
+
+def test_a_wav_that_lacks_its_end_is_unusable_although_libsndfile_reads_it(sepkit, small_config, songs):
+    broken = songs / "one" / "vocals.wav"
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    code, findings, _ = check(sepkit, small_config, songs)
+    assert code == 1
+    assert "vocals.wav: truncated, holds 0.7 s of 1.5 s" in only(findings, "truncated")["text"]
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", songs.parent / "run")
+    assert (done.code, "holds 0.7 s of 1.5 s" in done.err) == (1, True)
+
+
+def test_a_wav_from_a_pipe_has_no_length_in_its_header_and_is_whole(sepkit, small_config, songs):
+    path = songs / "one" / "vocals.wav"
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    assert check(sepkit, small_config, songs)[0] == 0
+
+
+def test_training_names_every_file_that_was_cut_off_before_it_begins(sepkit, small_config, songs):
+    for name in ("one", "two"):
+        path = songs / name / "mixture.wav"
+        samples, rate = soundfile.read(path)
+        soundfile.write(path.with_suffix(".flac"), samples, rate)
+        path.unlink()
+        data = path.with_suffix(".flac").read_bytes()
+        path.with_suffix(".flac").write_bytes(data[: len(data) * 9 // 10])
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", songs.parent / "run")
+    assert done.code == 1
+    assert "one/mixture.flac" in done.err
+    assert "two/mixture.flac" in done.err
+    assert not (songs.parent / "run").exists()
+
+
+def test_a_corpus_that_a_run_would_refuse_is_unusable(sepkit, small_config, songs):
+    done = sepkit("data", "check", small_config, "--data-dir", songs, "--target", "piano", "--workers", 0, "--json")
+    assert done.code == 1
+    assert "no song has a stem for piano" in done.json["findings"][0]["text"]
+    for name in ("two", "three", "four"):
+        shutil.rmtree(songs / name)
+    code, findings, _ = check(sepkit, small_config, songs)
+    assert code == 1
+    only(findings, "no songs to validate on")
+
+
+def test_a_dead_channel_of_a_mixture_shows(sepkit, small_config, songs):
+    rewrite(songs / "one" / "mixture.wav", lambda x: x * np.array([0, 1], np.float32))
+    _, findings, _ = check(sepkit, small_config, songs)
+    assert only(findings, "do they belong together?")["track"] == "one"
+
+
+def test_a_stem_that_is_a_copy_of_the_mixture_shows(sepkit, small_config, songs):
+    shutil.copy(songs / "one" / "mixture.wav", songs / "one" / "vocals.wav")
+    _, findings, _ = check(sepkit, small_config, songs)
+    assert only(findings, "the same audio as")["file"].endswith("vocals.wav")
 
 
 def test_the_same_audio_in_two_splits_is_found_whatever_the_format(sepkit, small_config, tmp_path):

@@ -123,6 +123,18 @@ def test_a_dataset_gets_the_share_of_its_weight_whatever_its_size(songs, tmp_pat
     assert 0.7 < np.mean([not song_at(prepared, clip).startswith("m") for clip in drawn]) < 0.8
 
 
+def test_batches_are_the_same_to_the_bit_whatever_the_threads(tmp_path):
+    """Chunks as long as real ones: torch divides only large sums among threads, and a worker has one thread."""
+    songs = write_songs(tmp_path / "s", ["a", "b", "c"], ("vocals", "drums"), rate=44100, seconds=9)
+    config = configs.load(None, [
+        'augmentations=[{name="tempo"}, {name="pitch"}, {name="low_pass"}]', "train.batch_size=3",
+    ], Shortcuts(data_dir=songs))  # fmt: skip
+    assert torch.get_num_threads() > 1
+    here = batches(configs.validate({**config.model_dump(), "train": {**config.train.model_dump(), "workers": 0}}, ""))
+    assert torch.get_num_threads() > 1
+    assert same(here, batches(config))
+
+
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_batches_are_the_same_to_the_bit_for_any_number_of_workers(small_config, songs, method):
@@ -183,6 +195,29 @@ def test_a_rest_that_may_hide_a_source_is_only_heard_with_its_own_song(tmp_path)
     with_a = [parts for parts in drawn if song_at(prepared, parts[-1][0]) == "a"]
     assert with_a
     assert all(song_at(prepared, voice) == "a" and not drums for (voice,), drums, _ in with_a)
+
+
+def test_a_stem_that_a_corpus_does_not_tell_apart_may_hide_in_its_rest(tmp_path):
+    """Guitars sound in `other` where nobody listed them; where others of the corpus have a guitar, they do not."""
+    coarse = write_songs(tmp_path / "coarse", ["a", "b"], ("vocals", "other"))
+    fine = write_songs(tmp_path / "fine", ["c", "d"], ("guitar", "other"))
+    (fine / "d" / "guitar.wav").unlink()
+    for mixture in tmp_path.rglob("mixture.wav"):
+        mixture.unlink()
+    tracks = [(n, t) for n, root in enumerate((coarse, fine)) for t in Folder(root=root).tracks("all")]
+    assert {song.name for song in songs_of(tracks, AudioSpec(8000, 1, ("guitar",)))} == {"c", "d"}
+    without = [(0, t) for t in Folder(root=coarse, without=("guitar",)).tracks("all")]
+    assert {s.name for s in songs_of([*without, *tracks[2:]], AudioSpec(8000, 1, ("guitar",)))} == {"a", "b", "c", "d"}
+
+
+def test_a_song_of_nothing_but_the_target_is_no_accompaniment(tmp_path):
+    songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums"))
+    for name in ("drums.wav", "mixture.wav"):
+        (songs / "a" / name).unlink()
+    prepared = prepare(songs, "vocals")
+    drawn = [r.parts for r in recipes(prepared, "vocals", count=200)]
+    assert {song_at(prepared, rest[0]) for _, rest in drawn} == {"b"}
+    assert {song_at(prepared, voice[0]) for voice, _ in drawn} == {"a", "b"}
 
 
 def test_an_instrumental_is_accompaniment_for_other_voices(tmp_path):

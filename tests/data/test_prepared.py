@@ -113,6 +113,28 @@ def test_a_file_that_lacks_its_end_is_not_used(songs):
     assert not with_prepared(song, AUDIO).prepared
 
 
+@pytest.mark.parametrize("content", ["", "[]", '{"depends_on": {"format": 0, "files": []}}'])
+def test_an_unreadable_description_is_a_song_to_be_made_again(songs, content):
+    (song, *_) = songs_in(songs)
+    write(song, AUDIO)
+    next(prepared.folder().rglob("*.json")).write_text(content)
+    assert not with_prepared(song, AUDIO).prepared
+    assert prepared.remove_leftovers() > 0
+    assert not cached(prepared.folder())
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_prepared_song_that_goes_away_is_an_error_that_says_so(small_config, songs, workers):
+    config = configs.load(small_config, [f"train.workers={workers}"], Shortcuts(data_dir=songs))
+    prepare(config, 0)
+    batches = Data(config).train_batches(0)
+    next(batches)
+    for path in prepared.folder().rglob("*.i16"):
+        path.unlink()
+    with pytest.raises(CorpusError, match=r"^\S+\.i16: the prepared song is gone"):
+        list(islice(batches, 50))
+
+
 def test_songs_out_of_reach_stay_and_removed_ones_go(songs, tmp_path):
     for song in songs_in(songs):
         write(song, AUDIO)
@@ -131,7 +153,7 @@ def test_training_reads_what_is_prepared(sepkit, small_config, songs):
     assert "4 of 4 songs are not prepared" in Data(config).advice()
     done = sepkit("data", "prepare", small_config, *options, "--workers", 0, "--json")
     assert done.code == 0, done.err
-    assert (done.json["songs"], done.json["made"], done.json["failed"]) == (4, 4, {})
+    assert (done.json["songs"], done.json["made"], done.json["failed"]) == (4, 4, [])
     files = list(prepared.folder().rglob("*.i16"))
     assert done.json["bytes"] == sum(path.stat().st_size for path in files) == 4 * 2 * 12000 * 2
     data = Data(config)
@@ -152,12 +174,16 @@ def test_an_unreadable_song_is_named_and_the_others_are_prepared(sepkit, small_c
     broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
     done = sepkit("data", "prepare", small_config, "--data-dir", songs, "--workers", 0, "--json")
     assert done.code == 1
-    assert "mixture.flac" in done.json["failed"]["b"]
+    (failed,) = done.json["failed"]
+    assert failed["song"] == "b"
+    assert "mixture.flac" in failed["error"]
+    assert done.err.count("Error: ") == 1
     assert done.json["made"] == 2
 
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(small_config, songs, monkeypatch):
-    monkeypatch.setattr(prepared.np, "rint", lambda _: pytest.fail("nothing may be decoded"))
+    monkeypatch.setattr("sepkit.audio.read.decode_raw", lambda *_: pytest.fail("nothing may be decoded"))
+    monkeypatch.setattr("sepkit.audio.listen.decode_raw", lambda *_: pytest.fail("nothing may be decoded"))
     monkeypatch.setattr("sepkit.data.preparation.shutil.disk_usage", lambda _: type("Usage", (), {"free": 100}))
     with pytest.raises(CorpusError, match=r"4 songs takes 0\.00 GB in .* set SEPKIT_CACHE"):
         prepare(configs.load(small_config, (), Shortcuts(data_dir=songs)), 0)
