@@ -47,17 +47,16 @@ def prepare(config: RunConfig, workers: int, say: Callable[[str], None] = lambda
         raise CorpusError(f"another `sepkit data prepare` is at work in {folder}; wait for it") from None
     except OSError as error:
         raise CorpusError(f"{folder}: cannot be written ({error}); set SEPKIT_CACHE to a folder that can") from None
-    with lock:
-        try:
-            return _prepare(config, workers, folder, say)
-        finally:
-            lock.release()
+    try:
+        return _prepare(config, workers, folder, say)
+    finally:
+        lock.release()
 
 
 def _prepare(config: RunConfig, workers: int, folder: Path, say: Callable[[str], None]) -> Preparation:
     audio = config.audio
     training = songs_in(config, "train")
-    songs = [*training, *songs_in(config, "validation")]
+    songs = [*training, *(song for song in songs_in(config, "validation") if song.sources)]
     freed = prepared.remove_leftovers()
     missing = [song for song in songs if not prepared.with_prepared(song, audio).prepared]
     _check_space(missing, audio, folder, say)
