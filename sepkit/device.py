@@ -26,8 +26,11 @@ def choose(name: str) -> torch.device:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute in one thread, as it does in a loader's workers."""
+    """Let torch compute in one thread, as it does in a loader's workers, where nothing is to be done."""
     before = torch.get_num_threads()
+    if before == 1:  # each setting makes torch's pools of threads anew
+        yield
+        return
     torch.set_num_threads(1)
     try:
         yield
