@@ -135,6 +135,8 @@ def test_batches_are_the_same_to_the_bit_whatever_the_threads(tmp_path):
     assert same(here, batches(config))
 
 
+# torch 2.14 alone: one in ten sets of spawned workers has one that aborts at its exit, after its last batch.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_batches_are_the_same_to_the_bit_for_any_number_of_workers(small_config, songs, method):
