@@ -37,18 +37,40 @@ AnyAugmentation = Annotated[SerializeAsAny[AugmentationConfig], BeforeValidator(
 class OptimizerSettings(Section):
     """`[train.optimizer]`"""
 
-    name: Literal["adam", "adamw"] = "adam"
+    name: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(default=1e-3, gt=0, description="learning rate")
     weight_decay: float = Field(default=1e-5, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1, description='of "sgd" only')
 
 
 class ScheduleSettings(Section):
     """`[train.schedule]`"""
 
-    name: Literal["constant", "cosine"] = Field(
-        default="constant", description='"cosine" falls from the learning rate to almost zero over all epochs'
+    name: Literal["constant", "cosine", "plateau"] = Field(
+        default="constant",
+        description='"cosine" falls from the learning rate to almost zero over all epochs; "plateau" drops where '
+        "validation gets no better",
     )
     warmup_steps: int = Field(default=0, ge=0, description="steps in which the rate rises linearly from zero")
+    factor: float = Field(default=0.5, gt=0, lt=1, description='of each drop of "plateau"')
+    patience: int = Field(default=5, ge=0, description='validations without a better one before "plateau" drops')
+
+
+class ValidationSettings(Section):
+    """`[train.validation]`"""
+
+    sdr_every: int = Field(
+        default=10, ge=0, description="epochs from one SDR of the whole validation songs to the next; 0: never"
+    )
+    monitor: Literal["loss", "sdr"] = Field(
+        default="loss", description="what tells the best model and ends the run; SDR is the mean over the sources"
+    )
+
+    @model_validator(mode="after")
+    def _measures_what_it_monitors(self) -> "ValidationSettings":
+        if self.monitor == "sdr" and not self.sdr_every:
+            raise ValueError('monitor = "sdr" needs sdr_every = 1 or more')
+        return self
 
 
 class TrainSettings(Section):
@@ -65,11 +87,31 @@ class TrainSettings(Section):
         default="auto",
         description="auto: fp16 with a gradient scaler on CUDA, bf16 on a CPU with matrix units for it, else fp32",
     )
-    patience: int = Field(default=15, ge=1, description="epochs without a better validation loss before the run stops")
+    patience: int = Field(default=15, ge=1, description="epochs without a better validation before the run stops")
     clip_norm: float = Field(default=5.0, ge=0, description="largest norm of the gradient; 0: not clipped")
+    accumulate: int = Field(
+        default=1, ge=1, description="parts in which a batch passes the network: the same step with less memory"
+    )
+    ema: float = Field(
+        default=0.0, ge=0, lt=1,
+        description="decay of the moving average of the weights, which is then what is validated and saved; 0: none",
+    )  # fmt: skip
+    source_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="how much each source counts in the loss; 1 where none is given"
+    )
+    freeze: tuple[str, ...] = Field(
+        default=(), description='patterns of weights that stay as they are, such as "encoder.*"'
+    )
+    skip_limit: int = Field(
+        default=20, ge=1, description="steps in a row whose loss or gradient is not finite before the run ends"
+    )
+    save_minutes: float = Field(
+        default=10.0, gt=0, description="the state is saved after each epoch, and within one after this time"
+    )
     workers: int = Field(default=2, ge=0, description="processes that load data; 0: the training process itself")
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    validation: ValidationSettings = ValidationSettings()
 
 
 class SeparateSettings(Section):
@@ -111,6 +153,18 @@ class RunConfig(Section):
                 f'[separate] residual = "{self.separate.residual}" is also a source; '
                 'name it otherwise, or write residual = ""'
             )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_for_sources(self) -> "RunConfig":
+        weights = self.train.source_weights
+        for name in weights.keys() - set(self.audio.sources):
+            known = ", ".join(self.audio.sources)
+            raise ValueError(
+                f'train.source_weights: "{name}" is no source.{did_you_mean(name, self.audio.sources)} Sources: {known}'
+            )
+        if weights and not any(weights.get(source, 1) for source in self.audio.sources):
+            raise ValueError("train.source_weights: at least one source must count")
         return self
 
 
