@@ -1,32 +1,91 @@
-"""Files that are complete or not there: temporary name, flush to disk, rename, flush the folder."""
+"""Files that are complete or not there: temporary name, flush to disk, check, rename, flush the folder."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkstemp
+from types import TracebackType
+from typing import Self
+
+
+class Commit:
+    """Files that are replaced together: all are whole on disk before the first of them takes its name.
+
+    An error before that leaves every file as it was. A kill between two renames leaves some old and some new, and none
+    torn, in the order in which they were staged.
+    """
+
+    def __init__(self) -> None:
+        self._staged: list[tuple[Path, Path]] = []
+        self._removed: list[Path] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._publish()
+        finally:
+            for temporary, _ in self._staged:
+                temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def file(self, path: Path, check: Callable[[Path], None] = lambda _: None) -> Iterator[Path]:
+        """Yield a temporary path in the folder of `path` to be written; `check` looks at it once it is on disk."""
+        handle, name = mkstemp(dir=path.parent, prefix=_prefix(path), suffix=_SUFFIX)
+        os.close(handle)
+        temporary = Path(name)
+        self._staged.append((temporary, path))
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        _flush(temporary)
+        check(temporary)
+
+    def text(self, path: Path, text: str) -> None:
+        """Stage `text` (UTF-8) as the content of `path`."""
+        with self.file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def remove(self, path: Path) -> None:
+        """Remove `path`, if it is there, once all else is staged."""
+        self._removed.append(path)
+
+    def _publish(self) -> None:
+        for path in self._removed:
+            path.unlink(missing_ok=True)
+        for temporary, path in self._staged:
+            temporary.replace(path)
+        for folder in {path.parent for _, path in self._staged}:
+            _flush(folder)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it becomes `path`, on any error it is removed."""
-    handle, name = mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with Commit() as commit, commit.file(path) as temporary:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        _flush(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Replace the content of `path` by `text` (UTF-8)."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with Commit() as commit:
+        commit.text(path, text)
+
+
+def remove_leftovers(files: Iterable[Path]) -> None:
+    """Remove what a killed process left unfinished of `files`."""
+    for path in files:
+        for unfinished in path.parent.glob(f"{_prefix(path)}*{_SUFFIX}"):
+            unfinished.unlink(missing_ok=True)
+
+
+_SUFFIX = ".part"
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:40]}."
 
 
 def _flush(path: Path) -> None:

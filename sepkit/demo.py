@@ -9,7 +9,7 @@ import torch
 from sepkit import config as configs
 from sepkit.checkpoints import model_file
 from sepkit.config import RunConfig
-from sepkit.errors import ConfigError
+from sepkit.errors import ConfigError, TrainingError
 from sepkit.evaluation.evaluate import Evaluation, evaluate
 from sepkit.separation import Separator
 from sepkit.training.run_directory import RunDirectory
@@ -42,13 +42,16 @@ def run_demo(folder: Path, device: torch.device, epochs: int | None, say: Callab
     track = dataset.tracks("test")[0]
     say(f"Training a model for {', '.join(config.audio.sources)}")
     outcome = begin(config, folder / "checkpoints", device, Start(overwrite=True))
-    separator = Separator(model_file.load(outcome.best_model), device)
+    if outcome.signal:
+        raise TrainingError("the demo was interrupted; run it again")
+    model = outcome.run.best_model
+    separator = Separator(model_file.load(model), device)
     mixture = track.mixture
     assert isinstance(mixture, Path)
     say(f"Separating {mixture}")
     written = separator.separate_file(mixture, folder / "separated", overwrite=True, track=track.name)
     say("Scoring it, beside the mixture as the baseline")
-    return DemoResult(outcome.best_model, mixture, written.files, evaluate(separator, [track], config.metrics))
+    return DemoResult(model, mixture, written.files, evaluate(separator, [track], config.metrics))
 
 
 def demo_config(folder: Path, epochs: int | None = None) -> RunConfig:

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
+from sepkit.atomic import Commit
 from sepkit.checkpoints import tensor_file
 from sepkit.component import AudioSpec
 from sepkit.config import AnyModel, RunConfig, SeparateSettings, explain
@@ -94,9 +95,9 @@ def manifest_of(config: RunConfig, **progress: Any) -> dict[str, Any]:
     ).model_dump(mode="json")
 
 
-def save(path: Path, network: nn.Module, manifest: dict[str, Any]) -> None:
-    """Write the weights of `network` and the manifest to `path`."""
-    tensor_file.write(path, network.state_dict(), manifest)
+def stage(commit: Commit, path: Path, network: nn.Module, manifest: dict[str, Any]) -> None:
+    """Stage a file of the weights of `network` and the manifest, to become `path` with the commit."""
+    tensor_file.stage(commit, path, network.state_dict(), manifest)
 
 
 def load(path: Path) -> ModelFile:
@@ -137,14 +138,20 @@ def _require(path: Path, model: str, provider: Provider) -> None:
 
 def check_weights(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
     """Raise ModelFileError unless both state dicts have the same names, shapes and dtypes."""
-
-    def described(weights: dict[str, Tensor]) -> dict[str, str]:
-        return {name: f"{tuple(t.shape)} {t.dtype}".replace("torch.", "") for name, t in weights.items()}
-
-    want, have = described(expected), described(found)
-    faults = [f"{n} missing" for n in want.keys() - have.keys()]
-    faults += [f"{n} unknown" for n in have.keys() - want.keys()]
-    faults += [f"{n} is {have[n]}, not {want[n]}" for n in want.keys() & have.keys() if want[n] != have[n]]
+    faults = sorted(misfits(expected, found).values())
     if faults:
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise ModelFileError(f"{path}: weights do not fit the model: {', '.join(sorted(faults)[:5])}{more}")
+        raise ModelFileError(f"{path}: weights do not fit the model: {', '.join(faults[:5])}{more}")
+
+
+def misfits(expected: dict[str, Tensor], found: dict[str, Tensor]) -> dict[str, str]:
+    """Return {name: what is wrong} where two state dicts differ in names, shapes or dtypes."""
+
+    def described(tensor: Tensor) -> str:
+        return f"{tuple(tensor.shape)} {tensor.dtype}".replace("torch.", "")
+
+    want, have = ({name: described(t) for name, t in weights.items()} for weights in (expected, found))
+    faults = {name: f"{name} missing" for name in want.keys() - have.keys()}
+    faults |= {name: f"{name} unknown" for name in have.keys() - want.keys()}
+    both = sorted(want.keys() & have.keys())
+    return faults | {n: f"{n} is {have[n]}, not {want[n]}" for n in both if want[n] != have[n]}

@@ -4,6 +4,8 @@ The format has no checksum of its own, and most flipped bits in it would load as
 """
 
 import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sepkit.atomic import replacing
+from sepkit.atomic import Commit
 from sepkit.errors import ModelFileError
 
 FORMAT = 1
@@ -26,11 +28,20 @@ def write(path: Path, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> N
     Raises:
         ModelFileError: the disk is full, or the folder cannot be written; an earlier file stays as it was.
     """
+    try:
+        with Commit() as commit:
+            stage(commit, path, tensors, manifest)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be written ({error})") from None
+
+
+def stage(commit: Commit, path: Path, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> None:
+    """As `write`, among other files of a commit. What was written is read again before it may replace anything."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = {"format": FORMAT, **manifest}
-    content["sha256"] = _checksum(whole, content)
+    content["sha256"] = _checksum(whole, whole.__getitem__, content)
     try:
-        with replacing(path) as temporary:
+        with commit.file(path, check=_check) as temporary:
             save_file(whole, temporary, {_KEY: json.dumps(content, allow_nan=False)})
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"{path}: cannot be written ({error})") from None
@@ -44,24 +55,38 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     if not path.is_file():
         raise ModelFileError(f"no model file {path}")
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return _verified(path, file.metadata(), tensors, tensors.__getitem__), tensors
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get(_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
     except (SafetensorError, OSError, UnicodeDecodeError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{path}: corrupt, or no safetensors file ({error})") from None
+
+
+def _check(path: Path) -> None:
+    """Raise ModelFileError unless a file on disk is whole. One tensor at a time is in memory."""
+    with _opened(path) as file:
+        _verified(path, file.metadata(), file.keys(), file.get_tensor)
+
+
+def _verified(
+    path: Path, metadata: dict[str, str] | None, names: Iterable[str], tensor: Callable[[str], Tensor]
+) -> dict[str, Any]:
+    text = (metadata or {}).get(_KEY)
     if text is None:
         raise ModelFileError(f"{path}: a safetensors file, but not one that sepkit wrote (it has no manifest)")
-    return _verified(path, text, tensors), tensors
-
-
-def _verified(path: Path, text: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
     try:
         manifest = json.loads(text)
         written = manifest.pop("sha256")
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise ModelFileError(f"{path}: corrupt (its manifest cannot be read)") from None
-    if written != _checksum(tensors, manifest):
+    if written != _checksum(names, tensor, manifest):
         raise ModelFileError(f"{path}: corrupt (sha256 differs from the one in its manifest); fetch the file again")
     if manifest["format"] > FORMAT:
         raise ModelFileError(
@@ -71,11 +96,11 @@ def _verified(path: Path, text: str, tensors: dict[str, Tensor]) -> dict[str, An
     return manifest  # type: ignore[no-any-return]
 
 
-def _checksum(tensors: dict[str, Tensor], manifest: dict[str, Any]) -> str:
+def _checksum(names: Iterable[str], tensor: Callable[[str], Tensor], manifest: dict[str, Any]) -> str:
     """Hash the manifest, then each tensor's name, dtype, shape and bytes in the order of names."""
     digest = sha256(json.dumps(manifest, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    for name in sorted(names):
+        found = tensor(name)
+        digest.update(f"{name} {found.dtype} {tuple(found.shape)}".encode())
+        digest.update(found.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -1,17 +1,24 @@
 """`sepkit train`"""
 
 from pathlib import Path
+from signal import Signals
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sepkit.cli import options
+from sepkit.cli.command_line import again
 from sepkit.cli.verb import Report, Verb
+
+if TYPE_CHECKING:
+    from sepkit.training.loop import Outcome
 
 _SAID = {
     "all epochs done": "All epochs done",
     "no improvement": "Stopped, nothing better came,",
     "finished before": "Nothing to do (more --epochs go on): the run was done",
 }
+_UNITS = {"loss": "validation loss {:.5f}", "sdr": "SDR {:.2f} dB"}
 
 
 @click.command(cls=Verb)
@@ -41,7 +48,10 @@ def train(
 ) -> Report:
     """Train a separator as CONFIG (a TOML file) says.
 
-    Writes config.toml, best_model.safetensors, last_state.safetensors and history.jsonl to the output folder.
+    Writes config.toml, best_model.safetensors, last_state.safetensors, history.jsonl and curves.png to the output
+    folder. Ctrl-C or SIGTERM saves the state first, and the command that goes on is printed.
+
+    On several GPUs: torchrun --nproc-per-node N -m sepkit train CONFIG ...
     """
     from sepkit import config as configs
     from sepkit import device as devices
@@ -53,16 +63,35 @@ def train(
     start = Start(resume=resume, resume_from=resume_from, overwrite=overwrite)
     outcome = begin(run_config, output_dir, devices.choose(device), start)
     data = {
-        "best_model": str(outcome.best_model),
-        "best_validation_loss": outcome.best_loss,
+        "best_model": str(outcome.run.best_model) if outcome.best_score is not None else None,
+        "monitor": outcome.monitor,
+        "best_score": outcome.best_score,
         "best_epoch": outcome.best_epoch,
         "epochs": outcome.epochs,
+        "steps": outcome.steps,
+        "history": str(outcome.run.history),
         "reason": outcome.reason,
     }
+    if outcome.signal:
+        return _interrupted(outcome, data)
+    best = _UNITS[outcome.monitor].format(outcome.best_score)
     human = [
-        f"{_SAID[outcome.reason]} after epoch {outcome.epochs}; "
-        f"best validation loss {outcome.best_loss:.5f} in epoch {outcome.best_epoch}.",
-        f"Model: {outcome.best_model}",
-        f"Next: sepkit separate song.mp3 -m {outcome.best_model}",
+        f"{_SAID[outcome.reason]} after epoch {outcome.epochs}; best {best} in epoch {outcome.best_epoch}.",
+        f"Model: {outcome.run.best_model}",
+        f"Next: sepkit separate song.mp3 -m {outcome.run.best_model}",
     ]
     return Report(data, human)
+
+
+def _interrupted(outcome: "Outcome", data: dict[str, Any]) -> Report:
+    """Say what goes on from here: the saved state, or the same command where there is none yet."""
+    context = click.get_current_context()
+    if outcome.saved:
+        command = again(context, without=("resume", "resume_from", "overwrite"), adding=("--resume",))
+        kept = f"the state is saved in {outcome.run.last_state}. Go on with:"
+    else:
+        command = again(context)
+        kept = "there is nothing to save yet. Start again with:"
+    name = Signals(outcome.signal).name
+    human = [f"Stopped by {name} after epoch {outcome.epochs}, step {outcome.steps}; {kept}", f"  {command}"]
+    return Report({**data, "signal": name, "go_on": command}, human, exit_code=128 + outcome.signal)

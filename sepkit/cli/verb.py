@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +52,7 @@ class Verb(click.Command):
             ctx.exit(code)
         if as_json:
             _print_json(report.data)
-        else:
+        elif _speaks():
             _print_human(report.human)
         ctx.exit(report.exit_code)
 
@@ -80,7 +81,14 @@ def _print_error(text: str, code: int, *, as_json: bool) -> None:
     click.echo(f"Error: {one_line(text)}", err=True)
 
 
+def _speaks() -> bool:
+    """Of the processes that torchrun has started, one reports."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _print_json(data: dict[str, Any]) -> None:
+    if not _speaks():
+        return
     text = json.dumps(data, allow_nan=False, ensure_ascii=False, indent=2)
     click.echo(text.encode("utf-8", "replace").decode())  # file names need not be valid text
 
@@ -108,10 +116,17 @@ def _help_hint(error: click.ClickException) -> str:
 
 
 class _OnStderr(logging.Handler):
-    """Prints each warning as one line."""
+    """Prints each warning as one line, and once: training reads the same files again and again."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.capitalize()}: {one_line(record.getMessage())}", err=True)
+        text = f"{record.levelname.capitalize()}: {one_line(record.getMessage())}"
+        if text not in self._said:
+            self._said.add(text)
+            click.echo(text, err=True)
 
 
 def _warn_on_stderr() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -21,14 +21,36 @@ if TYPE_CHECKING:
 
 
 class Batch(TypedDict):
-    """mixture [batch, channel, time], targets [batch, source, channel, time], present [batch, source].
+    """One rank's share of a batch: mixture [batch, channel, time], targets [batch, source, channel, time], present
+    [batch, source].
 
-    Present is false where a source is absent, which is not silent: its target means nothing.
+    Present is false where a source is absent, which is not silent: its target means nothing. Of the shares of all
+    ranks there are `present_everywhere`, and the `tracks` that each chunk is made of.
     """
 
     mixture: Tensor
     targets: Tensor
     present: Tensor
+    present_everywhere: Tensor
+    tracks: list[tuple[str, ...]]
+
+
+def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mixture, targets and present on a device."""
+    mixture, targets, present = batch["mixture"], batch["targets"], batch["present"]
+    return (
+        mixture.to(device, non_blocking=True),
+        targets.to(device, non_blocking=True),
+        present.to(device, non_blocking=True),
+    )
+
+
+class Share(NamedTuple):
+    """The recipes of a batch, of which this rank makes those from `first` to `stop`."""
+
+    recipes: Sequence[Recipe]
+    first: int
+    stop: int
 
 
 class Chunks(Dataset[Batch]):
@@ -39,13 +61,14 @@ class Chunks(Dataset[Batch]):
         self._frames = frames
         self._settings = augmentations
 
-    def __getitems__(self, recipes: Sequence[Recipe]) -> Batch:
+    def __getitem__(self, share: Share) -> Batch:
         """Return one batch, computed by one thread: sums by several differ in the last bit."""
         with one_thread():
-            return self._batch(recipes)
+            return self._batch(share)
 
-    def _batch(self, recipes: Sequence[Recipe]) -> Batch:
-        audio, count = self._audio, len(recipes)
+    def _batch(self, share: Share) -> Batch:
+        audio, recipes = self._audio, share.recipes[share.first : share.stop]
+        count = len(recipes)
         targets = np.empty((count, len(audio.sources), audio.channels, self._frames), np.float32)
         mixture = np.empty((count, audio.channels, self._frames), np.float32)
         for number, recipe in enumerate(recipes):
@@ -55,7 +78,9 @@ class Chunks(Dataset[Batch]):
         return {
             "mixture": torch.from_numpy(mixture),
             "targets": torch.from_numpy(targets),
-            "present": torch.tensor([recipe.present for recipe in recipes]),
+            "present": torch.tensor([recipe.present for recipe in recipes]).view(count, -1),
+            "present_everywhere": torch.tensor([recipe.present for recipe in share.recipes]),
+            "tracks": [recipe.tracks for recipe in share.recipes],
         }
 
     def __getstate__(self) -> dict[str, object]:

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sepkit.component import Track
 from sepkit.config import RunConfig
 from sepkit.data.prepared import with_prepared
 from sepkit.data.song import REST, Song, songs_of
@@ -42,6 +43,12 @@ def validation_songs(config: RunConfig) -> list[Song]:
     songs = [song for song in songs_in(config, "validation") if song.sources]
     check_ends(songs)
     return [with_prepared(song, config.audio) for song in songs]
+
+
+def validation_tracks(config: RunConfig) -> list[Track]:
+    """Return the same songs as they are on disk."""
+    tracks = [track for dataset in config.datasets for track in dataset.tracks("validation")]
+    return [track for track in tracks if any(source in track.stems for source in config.audio.sources)]
 
 
 @contextmanager

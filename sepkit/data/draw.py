@@ -24,6 +24,7 @@ HALF_ENERGY = 0.5**0.5
 class Clip:
     """A place in a part of a song, in frames, and how loud it is taken."""
 
+    track: str
     part: Part
     start: int
     gain: float = 1.0
@@ -42,6 +43,11 @@ class Recipe:
     parts: tuple[tuple[Clip, ...], ...]
     present: tuple[bool, ...]
     seed: tuple[int, ...] = ()
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """The names of the songs that are in it."""
+        return tuple(dict.fromkeys(clip.track for clips in self.parts for clip in clips))
 
 
 class Draw:
@@ -95,12 +101,12 @@ class Draw:
     def _remixed(self, rng: np.random.Generator) -> tuple[list[tuple[Clip, ...]], tuple[bool, ...]]:
         sources = [self._stem(name, places, rng) for name, places in zip(self._names, self._sources, strict=True)]
         song, start = self._place(self._rest, rng)
-        return [*sources, (Clip(song.part(REST), start),)], (True,) * len(sources)
+        return [*sources, (_clip(song, REST, start),)], (True,) * len(sources)
 
     def _stem(self, name: str, places: _Places, rng: np.random.Generator) -> tuple[Clip, ...]:
         count = 2 if rng.random() < self._settings.mixup else 1
         drawn = [self._place(places, rng) for _ in range(count)]
-        return tuple(Clip(song.part(name), start, 1.0 if count == 1 else HALF_ENERGY) for song, start in drawn)
+        return tuple(_clip(song, name, start, 1.0 if count == 1 else HALF_ENERGY) for song, start in drawn)
 
     def _aligned(self, rng: np.random.Generator) -> tuple[list[tuple[Clip, ...]], tuple[bool, ...]]:
         """One source, drawn evenly, says where; a song that has few of them is no worse for it."""
@@ -116,8 +122,12 @@ class Draw:
 
 def aligned(song: Song, sources: tuple[str, ...], start: int) -> tuple[list[tuple[Clip, ...]], tuple[bool, ...]]:
     """Return all parts of a song from one place, and which sources are known."""
-    parts = [(Clip(song.part(source), start),) if source in song.parts else () for source in sources]
-    return [*parts, (Clip(song.part(REST), start),)], tuple(source in song.parts for source in sources)
+    parts = [(_clip(song, source, start),) if source in song.parts else () for source in sources]
+    return [*parts, (_clip(song, REST, start),)], tuple(source in song.parts for source in sources)
+
+
+def _clip(song: Song, part: str, start: int, gain: float = 1.0) -> Clip:
+    return Clip(song.name, song.part(part), start, gain)
 
 
 class _Places:

@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 
 from sepkit.config import RunConfig
 from sepkit.data import prepared
-from sepkit.data.chunks import Batch, Chunks
-from sepkit.data.corpus import training_songs, validation_songs
+from sepkit.data.chunks import Batch, Chunks, Share
+from sepkit.data.corpus import training_songs, validation_songs, validation_tracks
 from sepkit.data.draw import Draw, Recipe, aligned
-from sepkit.data.parallel import unchanged, unwrapped
+from sepkit.data.parallel import outlive_signals, unchanged, unwrapped
 
 # Chunks that are read to tell how long reading one takes.
 TRIED = 4
@@ -22,13 +22,18 @@ TRIED = 4
 class Data:
     """The corpus of a run: an endless series of training batches, and the validation batches.
 
+    Several ranks share every batch: `rank` of `ranks` makes its own part of it, and together they make what one would
+    make alone.
+
     Raises:
         CorpusError: no songs to train on, or none to validate on; files that cannot be read, all of them listed.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, rank: int = 0, ranks: int = 1) -> None:
         self._config = config
+        self._rank, self._ranks = rank, ranks
         self._frames = round(config.train.chunk_seconds * config.audio.sample_rate)
+        self.validation_tracks = validation_tracks(config)
         self.validation_songs = validation_songs(config)
         self.train_songs = training_songs(config)  # last: it may take minutes to listen to new songs
         self._chunks = Chunks(config.audio, self._frames, config.augmentations)
@@ -64,9 +69,9 @@ class Data:
         if not missing:
             return ""
         recipes = [self._draw(index) for index in range(TRIED)]
-        self._chunks.__getitems__(recipes[:1])
+        self._chunks[Share(recipes, 0, 1)]
         started = perf_counter()
-        self._chunks.__getitems__(recipes)
+        self._chunks[Share(recipes, 0, TRIED)]
         milliseconds = (perf_counter() - started) / TRIED * 1000
         size = sum(prepared.size(song, self._config.audio) for song in missing)
         return (
@@ -81,16 +86,20 @@ class Data:
     def _load(self, chunks: Chunks, recipes: Iterable[Recipe]) -> Iterator[Batch]:
         loader = DataLoader(
             chunks,
-            batch_sampler=_in_batches(recipes, self._config.train.batch_size),
+            batch_size=None,
+            sampler=self._shares(recipes),
             num_workers=self._config.train.workers,
             collate_fn=unchanged,
+            worker_init_fn=outlive_signals,
             generator=torch.Generator(),  # else making a loader would draw from the random state that a run restores
             pin_memory=torch.cuda.is_available(),
         )
         return unwrapped(loader)
 
-
-def _in_batches(recipes: Iterable[Recipe], size: int) -> Iterator[list[Recipe]]:
-    series = iter(recipes)
-    while batch := list(islice(series, size)):
-        yield batch
+    def _shares(self, recipes: Iterable[Recipe]) -> Iterator[Share]:
+        """Batches in turn; of a last one that is not full, a rank may get nothing, and is passed over."""
+        series = iter(recipes)
+        while batch := list(islice(series, self._config.train.batch_size)):
+            first, stop = (len(batch) * n // self._ranks for n in (self._rank, self._rank + 1))
+            if stop > first:
+                yield Share(batch, first, stop)

@@ -1,6 +1,7 @@
 """A function over many items in worker processes: torch's own loader, which also sees to signals and to threads."""
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
@@ -11,6 +12,8 @@ from sepkit.errors import SepkitError
 
 # On a network disk a small file takes milliseconds, in which nothing is computed.
 THREADS = 8
+# Seconds that a worker has from SIGTERM on.
+GRACE = 120
 # Items that a thread takes at once.
 AT_ONCE = 50
 
@@ -50,6 +53,17 @@ def unwrapped(results: Iterable[Result]) -> Generator[Result, None, None]:
     except SepkitError as error:
         name = f"{type(error).__module__}.{type(error).__qualname__}"
         raise type(error)(str(error).strip().splitlines()[-1].removeprefix(f"{name}: ")) from None
+
+
+def outlive_signals(worker: int) -> None:
+    """Let a worker of a training run leave signals to the process that trains, which saves its state first.
+
+    A group of processes gets them together, and a worker that dies takes the training process with it. One that is
+    asked to end, and is not sent home in time, ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
 
 
 class _Mapped(Dataset[Result], Generic[Item, Result]):

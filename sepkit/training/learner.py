@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
@@ -17,62 +17,119 @@ from sepkit.config import RunConfig
 from sepkit.device import Precision
 from sepkit.training import state as states
 from sepkit.training.early_stopping import EarlyStopping
-from sepkit.training.optimizer import build_optimizer, build_schedule
+from sepkit.training.freezing import freeze
+from sepkit.training.optimizer import build_optimizer
+from sepkit.training.position import Position
+from sepkit.training.random_states import random_states, restore_random_states, seed_all
+from sepkit.training.ranks import Ranks
+from sepkit.training.schedule import Schedule
 
 
 @dataclass
 class Learner:
-    """A network and what trains it; `epoch` epochs of `steps_per_epoch` steps are done."""
+    """A network and what trains it.
+
+    Attributes:
+        network: The network, which the optimiser changes.
+        parallel: The same behind what averages gradients over ranks.
+        averaged: The moving average of its weights, if there is one.
+        fixed: The settings that cannot change when a run goes on.
+    """
 
     network: nn.Module
+    parallel: nn.Module
+    averaged: AveragedModel | None
     optimizer: Optimizer
-    schedule: LambdaLR
+    schedule: Schedule
     scaler: torch.amp.GradScaler
     stopping: EarlyStopping
-    steps_per_epoch: int
-    epoch: int = 0
+    ranks: Ranks
+    fixed: dict[str, Any]
+    position: Position = field(default_factory=Position)
 
     @property
-    def step(self) -> int:
-        """The optimiser steps done."""
-        return self.epoch * self.steps_per_epoch
+    def judged(self) -> nn.Module:
+        """What is validated, saved and used: the average if there is one, else the network."""
+        return self.network if self.averaged is None else self.averaged.module
 
-    def save(self, path: Path, manifest: dict[str, Any]) -> None:
-        """Write all that `load` needs."""
-        tree = {
+    @property
+    def sound(self) -> bool:
+        """Whether a run may go on from here: the last step counted, and all weights are finite."""
+        tensors = [*self.network.parameters(), *self.network.buffers()]
+        return self.position.in_a_row == 0 and all(bool(torch.isfinite(t).all()) for t in tensors)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `load` needs. Every rank must call it."""
+        random = {name: self.ranks.gathered(values) for name, values in random_states(self.ranks.device).items()}
+        return {
             "model": self.network.state_dict(),
+            "averaged": {} if self.averaged is None else self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
             "stopping": asdict(self.stopping),
-            "random": states.random_states(),
-            "epoch": self.epoch,
+            "position": asdict(self.position),
+            "fixed": self.fixed,
+            "random": random,
         }
-        states.save(path, tree, manifest)
 
 
-def build(config: RunConfig, steps_per_epoch: int, device: torch.device, precision: Precision) -> Learner:
-    """Return a learner with random weights."""
-    network = config.model.build(config.audio).to(device)
-    optimizer = build_optimizer(config.train.optimizer, network.parameters())
-    schedule = build_schedule(config.train.schedule, optimizer, config.train.epochs * steps_per_epoch)
-    stopping = EarlyStopping(config.train.patience)
-    return Learner(network, optimizer, schedule, precision.scaler(), stopping, steps_per_epoch)
+def build(config: RunConfig, steps_per_epoch: int, ranks: Ranks, precision: Precision) -> Learner:
+    """Return a learner with random weights, the same on every rank; what is random later differs."""
+    seed_all(config.seed)
+    network = config.model.build(config.audio)
+    seed_all(config.seed + ranks.number)
+    return assemble(config, network, steps_per_epoch, ranks, precision)
 
 
-def start_from(learner: Learner, weights: ModelFile) -> None:
-    """Take over the weights of a model.
+def assemble(
+    config: RunConfig, network: nn.Module, steps_per_epoch: int, ranks: Ranks, precision: Precision
+) -> Learner:
+    """Return what trains a network as `[train]` says."""
+    settings = config.train
+    network = ranks.with_shared_statistics(network).to(ranks.device)
+    freeze(network, settings.freeze)
+    optimizer = build_optimizer(settings.optimizer, (p for p in network.parameters() if p.requires_grad))
+    average = AveragedModel(network, multi_avg_fn=_average(settings.ema), use_buffers=True) if settings.ema else None
+    return Learner(
+        network=network,
+        parallel=ranks.wrapped(network),
+        averaged=average,
+        optimizer=optimizer,
+        schedule=Schedule(settings.schedule, optimizer, settings.epochs * steps_per_epoch),
+        scaler=precision.scaler(),
+        stopping=EarlyStopping(settings.patience, settings.validation.monitor),
+        ranks=ranks,
+        fixed=fixed(config),
+    )
+
+
+def fixed(config: RunConfig) -> dict[str, Any]:
+    """Return those settings of the training without which the moments in a state mean nothing."""
+    return {"train.optimizer.name": config.train.optimizer.name, "train.freeze": list(config.train.freeze)}
+
+
+def start_from(learner: Learner, weights: ModelFile) -> list[str]:
+    """Take over those weights of a model that have the same name and shape; return what was left, and why.
 
     Raises:
-        ModelFileError: they do not fit.
+        ModelFileError: nothing fits.
     """
-    model_file.check_weights(weights.path, learner.network.state_dict(), weights.weights)
-    learner.network.load_state_dict(weights.weights)
+    own = learner.network.state_dict()
+    left = model_file.misfits(own, weights.weights)
+    kept = {name: tensor for name, tensor in weights.weights.items() if name in own and name not in left}
+    if not kept:
+        model_file.check_weights(weights.path, own, weights.weights)
+    learner.network.load_state_dict({**own, **kept})
+    if learner.averaged is not None:
+        learner.averaged.module.load_state_dict(learner.network.state_dict())
+    return list(left.values())
 
 
-def load(learner: Learner, state: Path, config: RunConfig, *, best_is_known: bool) -> None:
+def load(learner: Learner, state: Path, *, best_is_known: bool) -> None:
     """Continue from a state. Settings come from the config, which may have changed; moments and counters from the file.
 
-    Without `best_is_known` the best model did not come along, and the next finite epoch is the best.
+    Without `best_is_known` the best model did not come along, and the next finite score is the best.
 
     Raises:
         ModelFileError: the file is corrupt, or its weights do not fit.
@@ -80,12 +137,28 @@ def load(learner: Learner, state: Path, config: RunConfig, *, best_is_known: boo
     tree = states.load(state)[1]
     model_file.check_weights(state, learner.network.state_dict(), tree["model"])
     learner.network.load_state_dict(tree["model"])
+    if learner.averaged is not None:  # an average that begins now begins with what has been learned
+        learner.averaged.module.load_state_dict(tree["model"])
+        if tree["averaged"]:
+            learner.averaged.load_state_dict(tree["averaged"])
     learner.optimizer.load_state_dict({**learner.optimizer.state_dict(), "state": tree["optimizer"]["state"]})
+    learner.schedule.load_state_dict(tree["schedule"])
     if tree["scaler"] and learner.scaler.is_enabled():  # a run may go on where there is nothing to scale, or begin to
         learner.scaler.load_state_dict(tree["scaler"])
-    if best_is_known:
-        learner.stopping = EarlyStopping(**{**tree["stopping"], "patience": config.train.patience})
-    states.restore_random_states(tree["random"])
-    learner.epoch = tree["epoch"]
-    total = config.train.epochs * learner.steps_per_epoch
-    learner.schedule = build_schedule(config.train.schedule, learner.optimizer, total, learner.step)
+    learner.position = Position(**tree["position"])
+    known = best_is_known and tree["stopping"]["monitor"] == learner.stopping.monitor
+    then = tree["stopping"] if known else {"epoch": learner.position.epoch, "best_epoch": learner.position.epoch}
+    learner.stopping = EarlyStopping(**{**asdict(learner.stopping), **then, "patience": learner.stopping.patience})
+    if learner.ranks.number < len(tree["random"]["torch"]):
+        mine = {name: rows[learner.ranks.number] for name, rows in tree["random"].items()}
+        restore_random_states(mine, learner.ranks.device)
+
+
+def _average(decay: float) -> Any:
+    """The moving average of torch, with a decay that grows to its limit: early averages would be of random weights."""
+
+    def update(averages: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+        seen = float(count)
+        get_ema_multi_avg_fn(min(decay, (1 + seen) / (10 + seen)))(averages, weights, count)
+
+    return update

@@ -1,17 +1,12 @@
 """The training loop, from top to bottom."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-from torch import Tensor, nn
-
-from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.config import RunConfig
 from sepkit.data.chunks import Batch
@@ -19,22 +14,31 @@ from sepkit.data.loader import Data
 from sepkit.device import Precision, flushing_denormals
 from sepkit.errors import TrainingError
 from sepkit.training import learner as learners
-from sepkit.training.early_stopping import EarlyStopping
+from sepkit.training.freezing import train_mode
+from sepkit.training.keeper import Keeper
 from sepkit.training.learner import Learner
 from sepkit.training.objective import Objective
-from sepkit.training.progress import TrainingProgress
+from sepkit.training.ranks import Ranks
 from sepkit.training.run_directory import RunDirectory
+from sepkit.training.step import Step, broken_tracks, take_step
+from sepkit.training.stop_signal import StopSignal, listening
+from sepkit.training.validation import Interrupted, Validator
+from sepkit.training.watching.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended."""
+    """How a run ended. Where a signal interrupted it, `signal` is its number, and `saved` says if it can go on."""
 
-    best_model: Path
-    best_loss: float
-    best_epoch: int
+    run: RunDirectory
+    reason: Literal["all epochs done", "no improvement", "finished before", "interrupted"]
     epochs: int
-    reason: Literal["all epochs done", "no improvement", "finished before"]
+    steps: int
+    monitor: str
+    best_score: float | None
+    best_epoch: int
+    signal: int = 0
+    saved: bool = True
 
 
 @flushing_denormals()
@@ -42,178 +46,137 @@ def train(
     config: RunConfig,
     data: Data,
     run: RunDirectory,
-    device: torch.device,
+    ranks: Ranks,
     *,
     state: Path | None = None,
     weights: ModelFile | None = None,
 ) -> Outcome:
-    """Train until the last epoch, or until `patience` epochs bring nothing better.
+    """Train until the last epoch, until `patience` epochs bring nothing better, or until a signal comes.
 
     Args:
         config: The run.
         data: Its corpus.
         run: Where its files go: made ready for a new run, or holding the one that goes on.
-        device: Where to compute.
+        ranks: The processes that train together, and where this one computes.
         state: The state file to continue from, or None to start afresh.
         weights: The model whose weights a fresh run starts from, or None for random ones.
 
     Raises:
         ModelFileError: a file to start from cannot be used.
-        TrainingError: no epoch had a finite validation loss.
+        TrainingError: the run diverged, cannot be validated or saved, or no epoch had a finite score.
     """
-    torch.manual_seed(config.seed)
-    precision = Precision.of(config.train.precision, device)
-    objective = Objective(config)
-    learner = learners.build(config, data.steps_per_epoch, device, precision)
-    if weights:
-        learners.start_from(learner, weights)
+    precision = Precision.of(config.train.precision, ranks.device)
+    learner = learners.build(config, data.steps_per_epoch, ranks, precision)
+    left = learners.start_from(learner, weights) if weights else []
     if state:
-        learners.load(learner, state, config, best_is_known=run.best_model.exists())
-    if learner.epoch >= config.train.epochs or learner.stopping.exhausted:
-        return _outcome(run, learner.stopping, learner.epoch, "finished before")
-
-    run.prepare()
-    history = run.read_history(learner.epoch)
-    first = learner.epoch + 1
-    with TrainingProgress(config.train.epochs, config.train.batch_size) as progress:
-        progress.say(_opening(config, data, learner.network, device, precision))
-        progress.say(data.advice())
-        batches = data.train_batches(learner.step)
-        for epoch in range(first, config.train.epochs + 1):
-            started = perf_counter()
-            progress.epoch(epoch, data.steps_per_epoch)
-            some = islice(batches, data.steps_per_epoch)
-            train_loss = _train_epoch(config, learner, some, objective, precision, device, progress.step)
-            trained = perf_counter() - started
-            validation_loss = _validate(learner.network, data, objective, precision, device)
-            better = learner.stopping.update(epoch, validation_loss)
-            learner.epoch = epoch
-            history.append(
-                {
-                    "epoch": epoch,
-                    "step": learner.step,
-                    "train_loss": _finite(train_loss),
-                    "validation_loss": _finite(validation_loss),
-                    "lr": learner.schedule.get_last_lr()[0],
-                    "chunks_per_second": data.steps_per_epoch * config.train.batch_size / trained,
-                    "seconds": perf_counter() - started,
-                    "best": better,
-                }
-            )
-            if epoch == first:  # an earlier run in the folder lasts until there is something in its place
-                run.start(config, fresh=state is None)
-            _save(config, run, learner, history, better=better)
-            progress.epoch_done(history[-1], learner.stopping.waited, learner.stopping.patience)
-            if learner.stopping.exhausted:
-                return _outcome(run, learner.stopping, epoch, "no improvement")
-    return _outcome(run, learner.stopping, config.train.epochs, "all epochs done")
+        learners.load(learner, state, best_is_known=run.best_model.exists())
+    if _is_over(config, learner):
+        return _finished_before(run, learner)
+    objective = Objective(config)
+    with run.alone(ranks), listening() as stop, Watch(config, run, learner) as watch:
+        watch.opening(data, precision, weights, left)
+        validator = Validator(config, data, objective, precision, ranks, lambda: stop.came)
+        keeper = Keeper(config, run, learner, fresh=state is None)
+        try:
+            if not learner.position.step:
+                _validate_first(config, learner, validator, watch)
+            batches = data.train_batches(learner.position.step)
+            while not _is_over(config, learner):
+                _train_epoch(config, data, batches, learner, objective, precision, keeper, watch, stop)
+                started = perf_counter()
+                validation = validator(learner.judged, whole_songs=_measures_sdr(config, learner.position.epoch + 1))
+                keeper.close_epoch(validation, started)
+                watch.epoch_done(keeper, validator)
+        except Interrupted:
+            return _outcome(run, learner, "interrupted", signal=stop.number, saved=keeper.save())
+    return _outcome(run, learner, "no improvement" if learner.stopping.exhausted else "all epochs done")
 
 
 def _train_epoch(
     config: RunConfig,
+    data: Data,
+    batches: Iterator[Batch],
     learner: Learner,
-    batches: Iterable[Batch],
     objective: Objective,
     precision: Precision,
-    device: torch.device,
-    done: Callable[[float], None],
-) -> float:
-    """Take a step on each batch, tell `done` the mean loss so far, and return the mean over all."""
-    network, scaler = learner.network.train(), learner.scaler
-    total, count = 0.0, 0
-    for batch in batches:
-        mixture, target, present = _on(device, batch)
-        with precision.autocast():
-            estimate = network(mixture)
-        loss = objective(estimate, target, present)
-        value = loss.item()
-        if not isfinite(value) and not scaler.is_enabled():  # a scaler skips such steps itself
-            raise TrainingError(_diverged(learner.epoch + 1, count + 1))
-        learner.optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
-        scaler.unscale_(learner.optimizer)
-        if config.train.clip_norm:
-            nn.utils.clip_grad_norm_(network.parameters(), config.train.clip_norm)
-        scaler.step(learner.optimizer)
-        scaler.update()
-        learner.schedule.step()
-        total, count = total + value, count + 1
-        done(total / count)
-    return total / count
-
-
-def _on(device: torch.device, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mixture, targets and present of a batch on a device."""
-    mixture, targets, present = batch["mixture"], batch["targets"], batch["present"]
-    return (
-        mixture.to(device, non_blocking=True),
-        targets.to(device, non_blocking=True),
-        present.to(device, non_blocking=True),
-    )
-
-
-def _validate(
-    network: nn.Module, data: Data, objective: Objective, precision: Precision, device: torch.device
-) -> float:
-    """Return the mean loss over the validation chunks, each weighted by its number of present sources."""
-    network.eval()
-    total, count = 0.0, 0
-    with torch.inference_mode():
-        for batch in data.validation_batches():
-            mixture, target, present = _on(device, batch)
-            with precision.autocast():
-                estimate = network(mixture)
-            weight = int(present.sum())
-            total += weight * objective(estimate, target, present).item()
-            count += weight
-    return total / count
-
-
-def _save(
-    config: RunConfig, run: RunDirectory, learner: Learner, history: list[dict[str, Any]], *, better: bool
+    keeper: Keeper,
+    watch: Watch,
+    stop: StopSignal,
 ) -> None:
-    """Write the history, the model if it is the best, and last the state that resuming starts from."""
-    loss = history[-1]["validation_loss"]
-    metrics = {} if loss is None else {"validation_loss": loss}
-    manifest = model_file.manifest_of(config, epoch=learner.epoch, step=learner.step, metrics=metrics)
-    run.write_history(history)
-    if better:
-        model_file.save(run.best_model, learner.network, manifest)
-    learner.save(run.last_state, manifest)
+    """Take the steps of an epoch that are not done yet."""
+    position = learner.position
+    train_mode(learner.parallel)
+    watch.epoch_begins(data.steps_per_epoch)
+    while position.epoch_step < data.steps_per_epoch:
+        started = perf_counter()
+        batch = next(batches)
+        step = take_step(learner, batch, objective, precision, config.train)
+        position.advance(step.loss, taken=step.taken, seconds=perf_counter() - started)
+        if not step.taken:
+            _report_skipped(config, learner, batch, step, keeper, watch)
+        watch.step_done()
+        interrupted, due = learner.ranks.any(stop.came, learner.ranks.leads and keeper.due)
+        if interrupted:
+            raise Interrupted
+        if due and position.epoch_step < data.steps_per_epoch:
+            keeper.save()
 
 
-def _outcome(run: RunDirectory, stopping: EarlyStopping, epochs: int, reason: Any) -> Outcome:
-    if reason == "finished before" and not run.best_model.exists():
+def _validate_first(config: RunConfig, learner: Learner, validator: Validator, watch: Watch) -> None:
+    """A run that cannot be validated shall fail before its first epoch, not after it."""
+    validation = validator(learner.judged, whole_songs=_measures_sdr(config, 0))
+    if not isfinite(validation.loss):
+        raise TrainingError(
+            "before training the validation loss is not finite. Check the loss, the network and the corpus "
+            "(sepkit data check)"
+        )
+    watch.validated_first(validation)
+
+
+def _measures_sdr(config: RunConfig, epoch: int) -> bool:
+    """Return whether whole songs are scored after an epoch; before the first one if they ever are."""
+    every = config.train.validation.sdr_every
+    return 0 < every <= config.train.epochs and epoch % every == 0
+
+
+def _report_skipped(
+    config: RunConfig, learner: Learner, batch: Batch, step: Step, keeper: Keeper, watch: Watch
+) -> None:
+    """Name a step that was skipped, and end the run at the limit."""
+    position, limit = learner.position, config.train.skip_limit
+    what = "gradient" if isfinite(step.loss) else "loss"
+    if learner.scaler.is_enabled() and what == "gradient" and position.in_a_row < limit:
+        return  # that is how a scaler finds its scale
+    tracks = broken_tracks(learner, batch)
+    named = ", ".join(tracks[:8]) + (f" and {len(tracks) - 8} more" if len(tracks) > 8 else "")
+    fault = f"epoch {position.epoch + 1}, step {position.epoch_step}: the {what} is not finite; tracks: {named}"
+    if position.in_a_row >= limit:
+        raise TrainingError(
+            f"{limit} steps in a row were skipped, the last in {fault}. {keeper.kept}"
+            "Lower train.optimizer.lr, or check the corpus for broken samples: sepkit data check"
+        )
+    watch.say(f"Skipped {fault} ({position.in_a_row} in a row; the run ends at {limit})")
+
+
+def _is_over(config: RunConfig, learner: Learner) -> bool:
+    return learner.position.epoch >= config.train.epochs or learner.stopping.exhausted
+
+
+def _finished_before(run: RunDirectory, learner: Learner) -> Outcome:
+    if not run.best_model.exists():
         raise TrainingError(
             f"{run.path} holds a finished run whose best model is missing; train on with more --epochs, "
             f"or use its state: -m {run.last_state}"
         )
-    if stopping.best is None:
+    return _outcome(run, learner, "finished before")
+
+
+def _outcome(run: RunDirectory, learner: Learner, reason: str, **ended: int) -> Outcome:
+    stopping, position = learner.stopping, learner.position
+    if stopping.best is None and reason != "interrupted":
         raise TrainingError(
-            f"no epoch had a finite validation loss, so there is no best model in {run.path}. "
+            f"no epoch had a finite validation, so there is no best model in {run.path}. "
             "Lower train.optimizer.lr, or check the corpus for broken samples"
         )
-    return Outcome(run.best_model, stopping.best, stopping.best_epoch, epochs, reason)
-
-
-def _diverged(epoch: int, step: int) -> str:
-    kept = f"The state of epoch {epoch - 1} is kept. " if epoch > 1 else ""
-    return (
-        f"epoch {epoch}, step {step}: the loss is not finite. {kept}"
-        "Lower train.optimizer.lr, or check the corpus for broken samples"
-    )
-
-
-def _opening(config: RunConfig, data: Data, network: nn.Module, device: torch.device, precision: Precision) -> str:
-    parameters = sum(p.numel() for p in network.parameters())
-    return (
-        f"{config.model.name} ({parameters / 1e6:.2f} M parameters) for {', '.join(config.audio.sources)} "
-        f"on {device} in {str(precision.dtype).removeprefix('torch.')}; "
-        f"{len(data.train_songs)} songs to train on, {len(data.validation_songs)} to validate on; "
-        f"{data.steps_per_epoch} steps of {config.train.batch_size} chunks an epoch"
-    )
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if isfinite(value) else None
+    best = -stopping.best if stopping.best is not None and stopping.monitor == "sdr" else stopping.best
+    return Outcome(run, reason, position.epoch, position.step, stopping.monitor, best, stopping.best_epoch, **ended)  # type: ignore[arg-type]

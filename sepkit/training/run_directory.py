@@ -1,20 +1,22 @@
 """The files of a run, and what may happen to them."""
 
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sepkit import config as configs
-from sepkit.atomic import replacing, write_text
-from sepkit.config import RunConfig
-from sepkit.errors import ConfigError, TrainingError
+from sepkit.atomic import Commit, remove_leftovers
+from sepkit.errors import ConfigError, ModelFileError, TrainingError
+from sepkit.training.ranks import Ranks
 
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """`config.toml`, `best_model.safetensors`, `last_state.safetensors` and `history.jsonl` in one folder."""
+    """`config.toml`, `best_model.safetensors`, `last_state.safetensors`, `history.jsonl` and pictures in one folder."""
 
     path: Path
 
@@ -38,6 +40,11 @@ class RunDirectory:
         """One JSON object an epoch."""
         return self.path / "history.jsonl"
 
+    @property
+    def curves(self) -> Path:
+        """The losses and scores of all epochs, as a picture."""
+        return self.path / "curves.png"
+
     def used(self) -> bool:
         """Return whether a run has left results here."""
         return any(file.exists() for file in (self.best_model, self.last_state, self.history))
@@ -60,26 +67,58 @@ class RunDirectory:
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be written ({error})") from None
 
-    def start(self, config: RunConfig, *, fresh: bool) -> None:
-        """Write the config of the run that begins here; a fresh one removes what an earlier one left."""
-        if fresh:
-            for file in (self.best_model, self.last_state, self.history):
-                file.unlink(missing_ok=True)
-        write_text(self.config, configs.dump_toml(config))
+    @contextmanager
+    def alone(self, ranks: Ranks) -> Iterator[None]:
+        """Make the folder, and keep other runs out of it; remove what a killed one left unfinished.
+
+        Raises:
+            ConfigError: the folder cannot be written, or another process trains in it.
+        """
+        if not ranks.leads:
+            yield
+            return
+        self.prepare()
+        with _locked(self.path):
+            remove_leftovers((self.config, self.best_model, self.last_state, self.history, self.curves))
+            yield
+
+    @contextmanager
+    def commit(self) -> Iterator[Commit]:
+        """Yield a commit of files in this folder.
+
+        Raises:
+            TrainingError: they cannot be written; all files are as they were.
+        """
+        try:
+            with Commit() as commit:
+                yield commit
+        except (OSError, ModelFileError) as error:
+            raise TrainingError(f"{self.path}: the run cannot be saved, its earlier files are kept ({error})") from None
+
+    def clear(self, commit: Commit) -> None:
+        """Let a commit remove what an earlier run has left."""
+        for file in (
+            self.best_model,
+            self.last_state,
+            self.history,
+            self.curves,
+            *self.path.glob("events.out.tfevents.*"),
+        ):
+            commit.remove(file)
 
     def adopt(self, state: Path) -> None:
         """Copy the state of another run, with the history and the best model beside it."""
         origin = RunDirectory(state.parent)
-        for source, target in (
-            (origin.history, self.history),
-            (origin.best_model, self.best_model),
-            (state, self.last_state),
-        ):
-            if source.exists():
-                with replacing(target) as temporary:
-                    shutil.copyfile(source, temporary)
-            else:  # what an earlier run left here is not this run's
-                target.unlink(missing_ok=True)
+        with self.commit() as commit:
+            self.clear(commit)
+            for source, target in (
+                (origin.history, self.history),
+                (origin.best_model, self.best_model),
+                (state, self.last_state),
+            ):
+                if source.exists():
+                    with commit.file(target) as temporary:
+                        shutil.copyfile(source, temporary)
 
     def read_history(self, last_epoch: int) -> list[dict[str, Any]]:
         """Return the rows up to `last_epoch`; later ones belong to epochs that are run again."""
@@ -91,6 +130,28 @@ class RunDirectory:
         except (ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"{self.history}: a line is no JSON object of an epoch ({error}); remove it") from None
 
-    def write_history(self, rows: list[dict[str, Any]]) -> None:
-        """Replace the history."""
-        write_text(self.history, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    def stage_history(self, commit: Commit, rows: list[dict[str, Any]]) -> None:
+        """Let a commit replace the history."""
+        commit.text(self.history, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder itself, which leaves no file behind; a system that cannot do that does without."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ConfigError(f"another process trains in {folder}; wait for it, or give another --output-dir") from None
+    except OSError:  # not on this file system
+        pass
+    try:
+        yield
+    finally:
+        os.close(handle)

@@ -1,17 +1,20 @@
 """How a run begins: afresh, continued from its state, or fine-tuned from weights."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from sepkit.checkpoints import model_file, tensor_file
+from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import Manifest
 from sepkit.config import RunConfig
 from sepkit.data.loader import Data
 from sepkit.errors import ConfigError
 from sepkit.training import state as states
+from sepkit.training.learner import fixed
 from sepkit.training.loop import Outcome, train
+from sepkit.training.ranks import Ranks, check_shares, joined, may_restart, restarted
 from sepkit.training.run_directory import RunDirectory
 
 
@@ -25,7 +28,7 @@ class Start:
 
 
 def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -> Outcome:
-    """Train in `folder`, from where `start` says.
+    """Train in `folder`, from where `start` says, together with the other processes that torchrun has started.
 
     `resume` continues the run in the folder, or starts afresh if there is none. `resume_from` takes either file: a
     state continues its run, in this folder; weights start a fine-tuning with a fresh optimiser.
@@ -36,45 +39,69 @@ def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -
     """
     if start.resume and (start.resume_from or start.overwrite):
         raise ConfigError("--resume continues the run in the output folder; leave out --resume-from and --overwrite")
+    if start.overwrite and may_restart():
+        raise ConfigError("--overwrite would also overwrite what a restart by torchrun goes on from; leave it out")
+    check_shares(config.train.batch_size, config.train.accumulate)
     run = RunDirectory(folder)
-    resumed = run.last_state if start.resume and run.last_state.exists() else start.resume_from
-    if resumed and resumed.is_dir():
-        resumed = RunDirectory(resumed).last_state
-    if resumed and states.holds_state(resumed):
-        return _continue(config, run, device, resumed, overwrite=start.overwrite)
-    weights = model_file.load(resumed) if resumed else None
-    if weights:
-        _check_unchanged(config, weights.manifest, weights.path)
-        run.check_foreign(weights.path)
-    run.check_free(overwrite=start.overwrite)
-    return train(config, Data(config), run, device, weights=weights)
+    with joined(device) as ranks:
+        resumes = (start.resume or restarted()) and run.last_state.exists()
+        resumed = run.last_state if resumes else start.resume_from
+        if resumed and resumed.is_dir():
+            resumed = RunDirectory(resumed).last_state
+        if resumed and states.holds_state(resumed):
+            return _continue(config, run, ranks, resumed, overwrite=start.overwrite)
+        weights = model_file.load(resumed) if resumed else None
+        if weights:
+            _check_unchanged(config, weights.manifest, weights.path, but={"sources"})
+            run.check_foreign(weights.path)
+        run.check_free(overwrite=start.overwrite)
+        return train(config, _data(config, ranks), run, ranks, weights=weights)
 
 
-def _continue(config: RunConfig, run: RunDirectory, device: torch.device, state: Path, *, overwrite: bool) -> Outcome:
+def _continue(config: RunConfig, run: RunDirectory, ranks: Ranks, state: Path, *, overwrite: bool) -> Outcome:
     """Go on from a state; one from elsewhere is brought into this run's folder first."""
-    manifest = model_file.parse_manifest(state, tensor_file.read(state)[0])
+    values, tree = states.load(state)
+    manifest = model_file.parse_manifest(state, values)
     _check_unchanged(config, manifest, state)
-    data = Data(config)
-    if state.resolve() != run.last_state.resolve():
+    _refuse(state, [_change(key, config_value, tree["fixed"].get(key)) for key, config_value in fixed(config).items()])
+    is_elsewhere = state.resolve() != run.last_state.resolve()
+    if is_elsewhere:
         run.check_foreign(state)
         run.check_free(overwrite=overwrite)
         if manifest.epoch >= config.train.epochs:
             raise ConfigError(f"the run of {state} is done after epoch {manifest.epoch}; go on with more --epochs")
+    data = _data(config, ranks)
+    if is_elsewhere and ranks.leads:
         run.prepare()
         run.adopt(state)
-    return train(config, data, run, device, state=run.last_state)
+    ranks.wait()
+    return train(config, data, run, ranks, state=run.last_state)
 
 
-def _check_unchanged(config: RunConfig, manifest: Manifest, file: Path) -> None:
+def _data(config: RunConfig, ranks: Ranks) -> Data:
+    """The corpus, which one rank of each machine has listened to before the others look at it."""
+    with ranks.one_first():
+        return Data(config, ranks.number, ranks.count)
+
+
+def _check_unchanged(config: RunConfig, manifest: Manifest, file: Path, but: Collection[str] = ()) -> None:
     """Refuse a config whose network differs from the one in a file, naming each key with both values."""
     now, then = config.model_dump(mode="json"), manifest.model_dump(mode="json")
-    changes = [
-        f"{section}.{key} is {now[section].get(key)!r}, in the file {then[section].get(key)!r}"
-        for section in ("audio", "model")
-        for key in sorted({*now[section], *then[section]})
-        if now[section].get(key) != then[section].get(key)
-    ]
-    if changes:
-        raise ConfigError(
-            f"{file} was trained with another network: {'; '.join(changes)}. Use its values, or start afresh"
-        )
+    _refuse(
+        file,
+        [
+            _change(f"{section}.{key}", now[section].get(key), then[section].get(key))
+            for section in ("audio", "model")
+            for key in sorted({*now[section], *then[section]} - set(but))
+        ],
+    )
+
+
+def _change(key: str, now: object, then: object) -> str:
+    return f"{key} is {now!r}, in the file {then!r}" if now != then else ""
+
+
+def _refuse(file: Path, changes: Sequence[str]) -> None:
+    if any(changes):
+        found = "; ".join(filter(None, changes))
+        raise ConfigError(f"{file} does not fit this config: {found}. Use its values, or start afresh")

@@ -4,23 +4,26 @@ State dicts are trees of dicts, lists, tensors and scalars. Their tensors are st
 and the JSON tree holds a reference in their place.
 """
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from sepkit.atomic import Commit
 from sepkit.checkpoints import tensor_file
 from sepkit.errors import ModelFileError
 
 _REFERENCE = "tensor:"
 
 
-def save(path: Path, tree: dict[str, Any], manifest: dict[str, Any]) -> None:
-    """Write a tree of state dicts. The entry `model` must be a network's state dict."""
+def stage(commit: Commit, path: Path, tree: dict[str, Any], manifest: dict[str, Any]) -> None:
+    """Stage a file of a tree of state dicts, to become `path` with the commit. The entry `model` must be a network's
+    state dict.
+    """
     tensors: dict[str, Tensor] = {}
     state = _pack(tree, "", tensors)
-    tensor_file.write(path, tensors, {**manifest, "state": state})
+    tensor_file.stage(commit, path, tensors, {**manifest, "state": state})
 
 
 def load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -40,21 +43,6 @@ def holds_state(path: Path) -> bool:
     return "state" in tensor_file.read(path)[0]
 
 
-def random_states() -> dict[str, Any]:
-    """Return the states of torch's generators. The data's randomness has none: it follows from seed and step."""
-    states: dict[str, Any] = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state_all()
-    return states
-
-
-def restore_random_states(states: dict[str, Any]) -> None:
-    """Undo `random_states`. GPUs that the run had and this machine has not are passed over."""
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.device_count() == len(states["cuda"]):
-        torch.cuda.set_rng_state_all(states["cuda"])
-
-
 def _pack(tree: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(tree, Tensor):
         tensors[path] = tree.clone()  # state dicts may share memory, which safetensors refuses
@@ -63,6 +51,8 @@ def _pack(tree: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         return {"pairs": [[key, _pack(value, f"{path}.{key}".lstrip("."), tensors)] for key, value in tree.items()]}
     if isinstance(tree, list | tuple):
         return [_pack(value, f"{path}.{i}".lstrip("."), tensors) for i, value in enumerate(tree)]
+    if isinstance(tree, float) and not isfinite(tree):  # nor has it infinity
+        return {"float": str(tree)}
     return tree
 
 
@@ -70,7 +60,9 @@ def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(tree, str) and tree.startswith(_REFERENCE):
         return tensors[tree.removeprefix(_REFERENCE)]
     if isinstance(tree, dict):
-        return {key: _unpack(value, tensors) for key, value in tree["pairs"]}
+        return (
+            float(tree["float"]) if "float" in tree else {key: _unpack(value, tensors) for key, value in tree["pairs"]}
+        )
     if isinstance(tree, list):
         return [_unpack(value, tensors) for value in tree]
     return tree

@@ -8,11 +8,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class TrainingProgress:
-    """Shows epochs on stderr."""
+    """Shows epochs on stderr, or nothing at all unless it is `shown`."""
 
-    def __init__(self, epochs: int, batch_size: int) -> None:
+    def __init__(self, epochs: int, batch_size: int, *, shown: bool = True) -> None:
         self._epochs = epochs
         self._batch_size = batch_size
+        self._shown = shown
+        self._done = 0
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -22,7 +24,7 @@ class TrainingProgress:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not (shown and self._console.is_terminal),
         )
         self._task = self._bar.add_task("", epoch=0, epochs=epochs, loss=0.0, speed=0.0)
 
@@ -35,25 +37,26 @@ class TrainingProgress:
 
     def say(self, text: str) -> None:
         """Print a line, if there is something to say."""
-        if text:
+        if text and self._shown:
             self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    def epoch(self, epoch: int, steps: int) -> None:
-        """Start the bar of an epoch."""
-        self._bar.reset(self._task, total=steps, epoch=epoch, epochs=self._epochs, loss=0.0, speed=0.0)
+    def epoch(self, epoch: int, steps: int, done: int) -> None:
+        """Start the bar of an epoch of which some steps are done."""
+        self._done = done
+        self._bar.reset(self._task, total=steps, completed=done, epoch=epoch, epochs=self._epochs, loss=0.0, speed=0.0)
 
     def step(self, loss: float) -> None:
         """Count a step with its mean loss so far."""
         task = self._bar.tasks[0]
-        speed = (task.completed + 1) * self._batch_size / max(task.elapsed or 0.0, 1e-6)
+        speed = (task.completed + 1 - self._done) * self._batch_size / max(task.elapsed or 0.0, 1e-6)
         self._bar.update(self._task, advance=1, loss=loss, speed=speed)
 
-    def epoch_done(self, row: dict[str, Any], waited: int, patience: int) -> None:
-        """Print the row of an epoch."""
-        mark = "best" if waited == 0 else f"no better for {waited} of {patience}"
+    def epoch_done(self, row: dict[str, Any], sdr: str, waited: int, patience: int) -> None:
+        """Print the row of an epoch, with its SDR as a text."""
+        mark = "best" if row["best"] else f"no better for {waited} of {patience}"
         self.say(
             f"epoch {row['epoch']:>4}/{self._epochs}  train {_number(row['train_loss'])}  "
-            f"validation {_number(row['validation_loss'])}  {row['chunks_per_second']:6.1f} chunks/s  "
+            f"validation {_number(row['validation_loss'])}{sdr}  {row['chunks_per_second']:6.1f} chunks/s  "
             f"{row['seconds']:6.1f} s  {mark}"
         )
 

@@ -1,0 +1,141 @@
+"""All that people see of a run while it goes on: lines and a bar on stderr, curves.png, TensorBoard."""
+
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sepkit.checkpoints.model_file import ModelFile
+from sepkit.component import Track
+from sepkit.config import RunConfig
+from sepkit.data.loader import Data
+from sepkit.device import Precision
+from sepkit.evaluation.reference import load
+from sepkit.separation import Separator
+from sepkit.training.keeper import Keeper
+from sepkit.training.learner import Learner
+from sepkit.training.random_states import preserved_randomness
+from sepkit.training.run_directory import RunDirectory
+from sepkit.training.validation import Validation, Validator
+from sepkit.training.watching import curves
+from sepkit.training.watching.events import Events
+from sepkit.training.watching.progress import TrainingProgress
+
+# Of the song that TensorBoard lets hear.
+EXCERPT_SECONDS = 10
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Shows a run. Ranks other than the leading one show nothing."""
+
+    def __init__(self, config: RunConfig, run: RunDirectory, learner: Learner) -> None:
+        self._config = config
+        self._run = run
+        self._learner = learner
+        self._leads = learner.ranks.leads
+        self._progress = TrainingProgress(config.train.epochs, config.train.batch_size, shown=self._leads)
+        self._events: Events | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.__exit__(kind, error, at)
+        if self._events is not None:
+            self._events.close()
+
+    def say(self, text: str) -> None:
+        """Print a line, if there is something to say."""
+        self._progress.say(text)
+
+    def opening(self, data: Data, precision: Precision, weights: ModelFile | None, left: Sequence[str]) -> None:
+        """Say what is trained, where it starts, and what would make it faster."""
+        if not self._leads:
+            return
+        self.say(_opening(self._config, data, self._learner, precision))
+        if weights:
+            self.say(f"Starting from the weights of {weights.path}")
+        if left:
+            self.say(f"Left behind, as they do not fit: {', '.join(left)}")
+        position = self._learner.position
+        if position.epoch_step:
+            self.say(f"Going on in epoch {position.epoch + 1} after step {position.epoch_step}")
+        self.say(data.advice())
+
+    def validated_first(self, validation: Validation) -> None:
+        """Print what a run starts from."""
+        self.say(f"before training  validation {validation.loss:.5f}{_decibels(validation.sdr)}")
+
+    def epoch_begins(self, steps: int) -> None:
+        """Start the bar of an epoch, which may have been broken off before."""
+        position = self._learner.position
+        self._progress.epoch(position.epoch + 1, steps, position.epoch_step)
+
+    def step_done(self) -> None:
+        """Count a step."""
+        self._progress.step(self._learner.position.loss)
+
+    def epoch_done(self, keeper: Keeper, validator: Validator) -> None:
+        """Show an epoch everywhere; in the folder only once the run has begun to be kept there."""
+        if not self._leads:
+            return
+        row, stopping = keeper.history[-1], self._learner.stopping
+        self._progress.epoch_done(row, _decibels(row["sdr"]), stopping.waited, stopping.patience)
+        if not keeper.begun:
+            return
+        if self._events is None:
+            self._events = Events.open(self._run.path, row["step"])
+        self._events.row(row)
+        if row["sdr"] is not None and self._events.active:
+            self._let_hear(row["step"], validator.separator(self._learner.judged), validator.data.validation_tracks[0])
+        try:
+            curves.draw(keeper.history, self._run.curves)
+        except Exception as error:  # noqa: BLE001  a picture is not worth the run
+            log.warning("%s cannot be drawn (%s)", self._run.curves, error)
+
+    def _let_hear(self, step: int, separator: Separator, track: Track) -> None:
+        """Give TensorBoard the loudest seconds of a song's target, separated."""
+        song = load(track)
+        target = np.sum([song.stems[s] for s in separator.sources if s in song.stems], axis=0)
+        frames = min(EXCERPT_SECONDS * song.sample_rate, song.mixture.shape[-1])
+        start = _loudest(target, frames)
+        mixture = torch.from_numpy(np.ascontiguousarray(song.mixture[:, start : start + frames]))
+        with preserved_randomness(self._learner.ranks.device):
+            stems: dict[str, Tensor] = separator(mixture, song.sample_rate)
+        assert self._events is not None
+        self._events.example(step, track.name, song.sample_rate, mixture, stems)
+
+
+def _loudest(signal: Any, frames: int) -> int:
+    """Return the first frame of the span of `frames` frames of [channel, time] with the most energy."""
+    energy = np.concatenate([[0.0], np.cumsum(np.square(signal, dtype=np.float64).sum(0))])
+    return int(np.argmax(energy[frames:] - energy[: len(energy) - frames]))
+
+
+def _opening(config: RunConfig, data: Data, learner: Learner, precision: Precision) -> str:
+    parameters = sum(p.numel() for p in learner.network.parameters())
+    frozen = sum(p.numel() for p in learner.network.parameters() if not p.requires_grad)
+    still = f", {frozen / 1e6:.2f} M frozen" if frozen else ""
+    processes = f"{learner.ranks.count} x " if learner.ranks.count > 1 else ""
+    return (
+        f"{config.model.name} ({parameters / 1e6:.2f} M parameters{still}) for {', '.join(config.audio.sources)} "
+        f"on {processes}{learner.ranks.device.type} "
+        f"in {str(precision.dtype).removeprefix('torch.')}; "
+        f"{len(data.train_songs)} songs to train on, {len(data.validation_songs)} to validate on; "
+        f"{data.steps_per_epoch} steps of {config.train.batch_size} chunks an epoch"
+    )
+
+
+def _decibels(sdr: dict[str, float | None] | None) -> str:
+    """Return the SDR of each source for a person to read, or nothing."""
+    if sdr is None:
+        return ""
+    values = [f"{source} {'undefined' if value is None else f'{value:.2f}'} dB" for source, value in sdr.items()]
+    return f"  SDR {', '.join(values)}"

@@ -1,0 +1,207 @@
+"""One optimiser step: parts of a batch, averages, the guard; what a network learns is set by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from sepkit import config as configs
+from sepkit.device import Precision
+from sepkit.training import learner as learners
+from sepkit.training.objective import Objective
+from sepkit.training.ranks import Ranks
+from sepkit.training.step import broken_tracks, take_step
+
+CPU = torch.device("cpu")
+
+
+class Net(nn.Module):
+    """A filter and a norm with batch statistics: [batch, channel, time] -> [batch, source, channel, time]."""
+
+    def __init__(self, sources, norm):
+        super().__init__()
+        self.conv = nn.Conv1d(1, sources, 5, padding=2)
+        self.norm = nn.BatchNorm1d(sources) if norm else nn.Identity()
+
+    def forward(self, x):
+        return self.norm(self.conv(x))[:, :, None]
+
+
+def learner_of(*overrides, norm=False):
+    config = configs.load(None, overrides)
+    precision = Precision.of("fp32", CPU)
+    torch.manual_seed(0)
+    network = Net(len(config.audio.sources), norm).double()
+    learner = learners.assemble(config, network, 10, Ranks(CPU), precision)
+    return config, learner, Objective(config), precision
+
+
+def batch_of(size=4, sources=1, present=None, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    present = torch.ones(size, sources, dtype=torch.bool) if present is None else present
+    return {
+        "mixture": torch.randn(size, 1, 50, generator=generator, dtype=dtype),
+        "targets": torch.randn(size, sources, 1, 50, generator=generator, dtype=dtype),
+        "present": present,
+        "present_everywhere": present,
+        "tracks": [(f"song {n}", f"voice {n}") for n in range(size)],
+    }
+
+
+def take(config, learner, objective, precision, batch):
+    learner.network.train()
+    return take_step(learner, batch, objective, precision, config.train)
+
+
+def weights(learner):
+    return {name: value.clone() for name, value in learner.network.state_dict().items()}
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("weighting", ["{}", "{vocals=3, drums=0.5}"])
+def test_a_batch_in_parts_is_the_same_step(weighting):
+    """Absent sources, so that the parts count differently."""
+    present = torch.tensor([[1, 1], [0, 1], [0, 0], [1, 0]], dtype=torch.bool)
+    results = []
+    for parts in (1, 2, 4):
+        run = learner_of(
+            'audio.sources=["vocals", "drums"]', f"train.accumulate={parts}", "train.optimizer.name=sgd",
+            f"train.source_weights={weighting}", 'losses=[{name="l1"}, {name="mse", weight=0.5}]',
+        )  # fmt: skip
+        losses = [take(*run, batch_of(4, 2, present, seed)).loss for seed in range(5)]
+        results.append((losses, weights(run[1])))
+    for losses, found in results[1:]:
+        assert losses == pytest.approx(results[0][0], rel=1e-12)
+        for name, value in found.items():
+            torch.testing.assert_close(value, results[0][1][name], rtol=1e-11, atol=1e-14)
+
+
+def test_source_weights_weigh_sources():
+    run = learner_of('audio.sources=["vocals", "drums"]', "train.source_weights.vocals=3")
+    estimate = torch.zeros(2, 2, 1, 4)
+    target = torch.tensor([1.0, 5.0])[None, :, None, None].expand(2, 2, 1, 4)
+    everything = torch.ones(2, 2, dtype=torch.bool)
+    assert run[2](estimate, target, everything).item() == pytest.approx((3 * 1 + 5) / 4)
+    partly = torch.tensor([[True, True], [False, True]])
+    assert run[2](estimate, target, partly).item() == pytest.approx((3 * 1 + 2 * 5) / 5)
+    assert run[2].weight(partly) == 5
+    assert run[2](estimate, target, torch.zeros(2, 2, dtype=torch.bool)).item() == 0
+
+
+@pytest.mark.parametrize("part", ["mixture", "targets"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_step_that_is_not_finite_changes_nothing_and_names_its_tracks(part, value):
+    run = learner_of("train.ema=0.5", norm=True)
+    learner = run[1]
+    take(*run, batch_of())
+    before, average = weights(learner), {k: v.clone() for k, v in learner.averaged.state_dict().items()}
+    rate = learner.schedule.steps
+    batch = batch_of(seed=1)
+    batch[part].view(4, -1)[2, 7] = value
+    step = take(*run, batch)
+    assert not step.taken
+    assert same(before, weights(learner))
+    assert same(average, learner.averaged.state_dict())
+    assert learner.schedule.steps == rate
+    assert broken_tracks(learner, batch) == ["song 2", "voice 2"]
+    assert take(*run, batch_of(seed=2)).taken
+    assert learner.sound
+
+
+def test_where_all_samples_are_finite_all_tracks_are_named():
+    run = learner_of()
+    with torch.no_grad():
+        run[1].network.conv.weight.fill_(1e300)
+    batch = batch_of()
+    batch["mixture"] *= 1e300
+    assert not take(*run, batch).taken
+    assert broken_tracks(run[1], batch) == [name for chunk in batch["tracks"] for name in chunk]
+
+
+def test_a_finite_loss_with_a_gradient_that_is_not_is_skipped_as_well():
+    """The gradient of a square root at zero is infinite."""
+    run = list(learner_of())
+    run[2] = lambda estimate, target, present: (0 * estimate).sum().abs().sqrt()
+    run[2].weight = lambda present: 1.0
+    before = weights(run[1])
+    step = take(*run, batch_of())
+    assert (step.loss, step.taken) == (0.0, False)
+    assert same(before, weights(run[1]))
+
+
+def test_gradients_are_clipped():
+    moved = []
+    for limit in (0, 1e-3):
+        run = learner_of("train.optimizer.name=sgd", "train.optimizer.momentum=0", f"train.clip_norm={limit}",
+                         "train.optimizer.lr=1", "train.optimizer.weight_decay=0")  # fmt: skip
+        before = weights(run[1])
+        step = take(*run, batch_of())
+        moved.append(math.sqrt(sum(float((v - before[k]).square().sum()) for k, v in weights(run[1]).items())))
+    assert moved[0] == pytest.approx(step.norm, rel=1e-6)
+    assert moved[1] == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_average_is_one():
+    """Weights that jump from 0 to 1 are approached by the average with its decay, which grows to the limit."""
+    run = learner_of("train.ema=0.6")
+    network, averaged = run[1].network, run[1].averaged
+    expected = 0.0
+    for count, value in enumerate([0.0, 1.0, 1.0, 0.5, 0.25, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.fill_(value)
+        averaged.update_parameters(network)
+        decay = min(0.6, (1 + count) / (10 + count)) if count else 0.0
+        expected = decay * expected + (1 - decay) * value
+        for parameter in averaged.module.parameters():
+            torch.testing.assert_close(parameter, torch.full_like(parameter, expected))
+    assert run[1].judged is averaged.module
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype"),
+    [
+        pytest.param("cuda", torch.float16, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")),
+        ("cpu", torch.bfloat16),
+    ],
+)
+def test_autocast_with_a_scaler_finds_its_scale_and_goes_on_after_a_resume(device, dtype, tmp_path):
+    """A scale that is far too large: steps are skipped until it fits, and a state takes it along."""
+    config = configs.load(None, ["train.optimizer.name=sgd", 'losses=[{name="l1", weight=1000}]'])
+    precision = Scaled(device, dtype)
+    ranks = Ranks(torch.device(device))
+    learner = learners.assemble(config, Net(1, norm=True), 10, ranks, precision)
+    objective = Objective(config)
+    batch = batch_of(dtype=torch.float32)
+    first = weights(learner)
+    steps = [take(config, learner, objective, precision, batch) for _ in range(200)]
+    taken = [step.taken for step in steps]
+    assert not taken[0]
+    assert taken[-1]
+    assert all(math.isfinite(step.loss) for step in steps)
+    assert learner.scaler.get_scale() < 2.0**127
+    assert not same(first, weights(learner))
+    assert learner.sound
+    other = learners.assemble(config, Net(1, norm=True), 10, ranks, precision)
+    from sepkit.atomic import Commit
+    from sepkit.training import state as states
+
+    with Commit() as commit:
+        states.stage(commit, tmp_path / "state", learner.state(), {"format": 1})
+    learners.load(other, tmp_path / "state", best_is_known=False)
+    assert other.scaler.state_dict() == learner.scaler.state_dict()
+    for one in (learner, other):
+        take(config, one, objective, precision, batch_of(seed=5, dtype=torch.float32))
+    assert same(weights(learner), weights(other))
+    assert other.scaler.get_scale() == learner.scaler.get_scale()
+
+
+class Scaled(Precision):
+    """A scaler whose first scale is the largest that float32 holds."""
+
+    def scaler(self):
+        return torch.amp.GradScaler(self.device, init_scale=2.0**127, growth_interval=1000)
