@@ -18,7 +18,10 @@ from sepkit.datasets.synthetic import Synthetic
 from sepkit.hookspecs import hookimpl
 from sepkit.losses.l1 import L1
 from sepkit.losses.l1_magnitude import L1Magnitude
+from sepkit.losses.l1_snr import L1SNR
 from sepkit.losses.mse import MSE
+from sepkit.losses.multi_resolution_stft import MultiResolutionSTFT
+from sepkit.losses.si_sdr import SISDRLoss
 from sepkit.metrics.sdr import SDR
 from sepkit.metrics.si_sdr import SISDR
 from sepkit.models.crnn import CRNN
@@ -38,8 +41,8 @@ def sepkit_models() -> list[type[ModelConfig]]:
 
 @hookimpl
 def sepkit_losses() -> list[type[LossConfig]]:
-    """Losses on waveforms and on magnitudes."""
-    return [L1, MSE, L1Magnitude]
+    """Losses on waveforms, on magnitudes and on ratios."""
+    return [L1, L1Magnitude, L1SNR, MSE, MultiResolutionSTFT, SISDRLoss]
 
 
 @hookimpl

@@ -49,7 +49,7 @@ def test_no_default_is_null():
         ("train.epoch=3", ["train", '"epoch"', 'Did you mean "epochs"?']),
         ("model.hiden=3", ["model", '"hiden"', 'Did you mean "hidden"?']),
         ("model.name=crn", ["model", '"crn"', 'Did you mean "crnn"?']),
-        ("losses.0.name=l2", ["losses.0", '"l2"', "l1, l1_magnitude, mse"]),
+        ("losses.0.name=l2", ["losses.0", '"l2"', "l1, l1_magnitude, l1_snr, mse"]),
         ("train.batch_size=many", ["train.batch_size", "'many'", "valid integer"]),
         ("train.optimizer.name=adamm", ["train.optimizer.name", "'adamm'", 'Did you mean "adam"?']),
         ("train.optimizer.lr=inf", ["train.optimizer.lr", "finite"]),
