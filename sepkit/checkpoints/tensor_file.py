@@ -56,7 +56,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not path.is_file():
         raise ModelFileError(f"no model file {path}")
     with _opened(path) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # Copies: a mapped file that is cut short would kill the process, and one that is replaced stays on the disk.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         return _verified(path, file.metadata(), tensors, tensors.__getitem__), tensors
 
 

@@ -150,7 +150,7 @@ def load(learner: Learner, state: Path, *, best_is_known: bool) -> None:
     then = tree["stopping"] if known else {"epoch": learner.position.epoch, "best_epoch": learner.position.epoch}
     learner.stopping = EarlyStopping(**{**asdict(learner.stopping), **then, "patience": learner.stopping.patience})
     if learner.ranks.number < len(tree["random"]["torch"]):
-        mine = {name: rows[learner.ranks.number] for name, rows in tree["random"].items()}
+        mine = {name: rows[learner.ranks.number].clone() for name, rows in tree["random"].items()}
         restore_random_states(mine, learner.ranks.device)
 
 

@@ -5,6 +5,7 @@ and gloo on the CPU, and sums of losses and counts are taken over all ranks, so 
 decisions. Only rank 0 writes.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from sepkit.errors import ConfigError
 
 # Listening to a new corpus, or scoring long songs, lets the other ranks wait.
 TIMEOUT = timedelta(hours=6)
+_RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,15 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    store, number, count = next(distributed.rendezvous("env://", timeout=TIMEOUT))
+    # torchrun keeps its store when it starts the ranks again, with the addresses of those that died.
+    store = distributed.PrefixStore(os.environ.get(_RESTARTS, "0"), store)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, store=store, rank=number, world_size=count, timeout=TIMEOUT)
     try:
-        yield Ranks(device, distributed.get_rank(), count)
+        yield Ranks(device, number, count)
+        gc.collect()  # what still holds the group would end its threads too late, and abort the process
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
 
@@ -116,7 +124,7 @@ def check_shares(batch_size: int, parts: int) -> None:
 
 def restarted() -> bool:
     """Return whether torchrun has started this process again after a failure."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return int(os.environ.get(_RESTARTS, "0")) > 0
 
 
 def may_restart() -> bool:

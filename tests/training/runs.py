@@ -25,7 +25,7 @@ def start(*args, **options):
 
 def end(process, code=0):
     """Wait for a process that shall end with `code`; return its stdout and stderr."""
-    out, err = process.communicate()
+    out, err = process.communicate(timeout=300)
     assert process.returncode == code, err
     assert "Traceback" not in err
     return out, err

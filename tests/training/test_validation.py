@@ -1,0 +1,87 @@
+"""What is validated is what is saved, and what users get from it."""
+
+import pytest
+
+from sepkit import config as configs
+from sepkit.checkpoints import model_file
+from sepkit.config import Shortcuts
+from sepkit.data.loader import Data
+from sepkit.device import Precision
+from sepkit.training import learner as learners
+from sepkit.training.objective import Objective
+from sepkit.training.ranks import Ranks
+from sepkit.training.validation import Validation, Validator
+from tests.training.runs import history
+
+SOURCES = ("--set", 'audio.sources=["vocals", "drums"]')
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.8])
+def test_the_best_model_is_what_was_validated_and_scores_as_validated(sepkit, small_config, songs, tmp_path, ema):
+    """With an average, the average: loaded back, it has the loss and the SDR that the history says."""
+    run = tmp_path / "r"
+    settings = (*SOURCES, "--set", f"train.ema={ema}", "--set", "train.validation.sdr_every=1", "--epochs", 3,
+                "--set", "train.optimizer.lr=5e-3")  # fmt: skip
+    assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", run, *settings).code == 0
+    best = next(row for row in history(run) if row["epoch"] == max(r["epoch"] for r in history(run) if r["best"]))
+    config = configs.load(run / "config.toml")
+    data, ranks = Data(config), Ranks(learners.torch.device("cpu"))
+    validator = Validator(config, data, Objective(config), Precision.of("fp32", ranks.device), ranks, lambda: False)
+    loaded = model_file.load(run / "best_model.safetensors")
+    found = validator(loaded.network(), whole_songs=True)
+    assert found.loss == best["validation_loss"]
+    assert found.sdr == best["sdr"]
+    assert loaded.manifest.metrics["sdr_drums"] == best["sdr"]["drums"]
+    live = model_file.load(run / "last_state.safetensors").weights
+    averages = [name for name in live if "gru" in name]
+    same = all(learners.torch.equal(live[name], loaded.weights[name]) for name in averages)
+    assert same == (not ema and best["epoch"] == 3)
+
+
+def test_the_sdr_is_that_of_evaluate(sepkit, small_config, songs, tmp_path):
+    run = tmp_path / "r"
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", run, *SOURCES)
+    assert sepkit(*command, "--epochs", 1, "--set", "train.validation.sdr_every=1").code == 0
+    config = configs.load(small_config, [SOURCES[1]], Shortcuts(data_dir=songs))
+    (held_out,) = Data(config).validation_tracks
+    done = sepkit("evaluate", "--song-dir", songs / held_out.name, "-m", run, "--output-dir", tmp_path / "e", "--json")
+    scores = {row["stem"]: row["score"] for row in done.json["medians"]}
+    for source, value in history(run)[0]["sdr"].items():
+        assert scores[source] == pytest.approx(value, abs=1e-9)
+
+
+def test_sdr_is_measured_at_its_interval_and_before_the_first_epoch(sepkit, small_config, songs, tmp_path):
+    run = tmp_path / "r"
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", run, "--epochs", 5)
+    done = sepkit(*command, "--set", "train.validation.sdr_every=2")
+    assert [row["sdr"] is not None for row in history(run)] == [False, True, False, True, False]
+    before = next(line for line in done.err.splitlines() if line.startswith("before training"))
+    assert "SDR vocals" in before
+    never = sepkit(*command, "--overwrite", "--set", "train.validation.sdr_every=0")
+    assert "SDR" not in never.err
+    assert all(row["sdr"] is None for row in history(run))
+
+
+def test_the_run_can_be_judged_by_sdr(sepkit, small_config, songs, tmp_path):
+    run = tmp_path / "r"
+    judged = ("--set", 'train.validation={monitor="sdr", sdr_every=2}', "--set", "train.patience=3", "--json")
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", run, "--epochs", 60)
+    done = sepkit(*command, *judged, "--set", "train.optimizer.lr=0.1").json
+    rows = history(run)
+    measured = {row["epoch"]: row["sdr"]["vocals"] for row in rows if row["sdr"]}
+    assert done["monitor"] == "sdr"
+    assert done["best_epoch"] % 2 == 0
+    assert done["best_score"] == measured[done["best_epoch"]] == max(measured.values())
+    assert done["reason"] == "no improvement"
+    assert len(rows) == done["best_epoch"] + 3
+    assert sum(row["best"] for row in rows) >= 1
+    refused = sepkit(*command, "--set", 'train.validation={monitor="sdr", sdr_every=0}')
+    assert refused.code == 2
+    assert "sdr_every" in refused.err
+
+
+def test_scores():
+    assert Validation(0.5).score("loss") == 0.5
+    assert Validation(0.5).score("sdr") is None
+    assert Validation(0.5, {"a": 4.0, "b": None, "c": 2.0}).score("sdr") == -3.0
+    assert Validation(0.5, {"a": None}).score("sdr") is None
