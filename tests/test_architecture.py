@@ -1,5 +1,6 @@
 """The promises that the folder listing makes: imports go one way, and cheap things stay cheap."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,17 @@ def test_configs_and_help_import_neither_torch_nor_numpy(code):
     check = "; import sys; print(sorted({'torch', 'numpy', 'soundfile', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code + check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_function_is_longer_than_sixty_lines():
+    lengths = {
+        f"{path.relative_to(ROOT)}: {node.name}": node.end_lineno - node.lineno + 1
+        for path in (ROOT / "sepkit").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert len(lengths) > 500
+    assert {name: lines for name, lines in lengths.items() if lines > 60} == {}
 
 
 def test_the_command_and_the_module_are_the_same():

@@ -1,9 +1,13 @@
 """What a network costs, and what a model file says of itself."""
 
+import json
+from collections import Counter
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,7 +21,7 @@ _PROBE_SECONDS = 12.0
 
 
 def describe(subject: Path | str) -> dict[str, Any]:
-    """Return the manifest of a file, or the defaults of a registered model, with parameters and FLOPs.
+    """Return what a file holds and its manifest, or the defaults of a registered model; with parameters and FLOPs.
 
     Raises:
         ModelFileError: the file cannot be used.
@@ -25,8 +29,9 @@ def describe(subject: Path | str) -> dict[str, Any]:
     """
     if isinstance(subject, Path):
         loaded = model_file.load(subject)
-        manifest = loaded.manifest.model_dump(mode="json")
-        return {"file": str(subject), **manifest, **cost(loaded.network(), loaded.manifest.audio)}
+        manifest = _finite(loaded.manifest.model_dump(mode="json"))
+        network = loaded.network()
+        return {"file": str(subject), **_content(subject), **manifest, **cost(network, loaded.manifest.audio)}
     entry = MODELS.get(subject)
     try:
         model, audio = entry.component.model_validate({"name": subject}), AudioSpec()
@@ -37,6 +42,29 @@ def describe(subject: Path | str) -> dict[str, Any]:
     provider = {"distribution": entry.plugin.distribution, "version": entry.plugin.version}
     values = {"model": model.model_dump(mode="json"), "provider": provider}
     return values | cost(model.build(audio), audio)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Return what a file holds, which was found whole: the sha256 is the one in its manifest."""
+    with safe_open(path, "pt") as file:
+        manifest = json.loads(file.metadata()["sepkit"])
+        dtypes = Counter(str(file.get_tensor(name).dtype).removeprefix("torch.") for name in file.keys())  # noqa: SIM118
+    return {
+        "kind": "state of a run" if "state" in manifest else "model",
+        "bytes": path.stat().st_size,
+        "sha256": manifest["sha256"],
+        "tensors": dtypes.total(),
+        "dtypes": dict(sorted(dtypes.items())),
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Return plain values with None, as strict JSON has it, for each number that is none."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def cost(network: nn.Module, audio: AudioSpec) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sepkit.atomic import Commit
 from sepkit.checkpoints import tensor_file
 from sepkit.component import AudioSpec
 from sepkit.config import AnyModel, RunConfig, SeparateSettings, explain
-from sepkit.errors import ModelFileError, PluginError
+from sepkit.errors import ModelFileError, PluginError, reason
 from sepkit.registry import MODELS
 
 
@@ -60,8 +60,11 @@ class ModelFile:
         Raises:
             ModelFileError: the weights do not fit the network that this version of its component builds.
         """
-        with torch.device("meta"):
-            expected = self.manifest.model.build(self.manifest.audio).state_dict()
+        try:
+            with torch.device("meta"):
+                expected = self.manifest.model.build(self.manifest.audio).state_dict()
+        except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+            raise ModelFileError(f"{self.path}: its network cannot be built ({reason(error)})") from None
         check_weights(self.path, expected, self.weights)
         return self._filled(self.manifest.model.build(self.manifest.audio))
 
@@ -119,7 +122,8 @@ def parse_manifest(path: Path, values: dict[str, Any]) -> Manifest:
     """Validate the manifest of a file, or name what it lacks."""
     try:
         provider = Provider.model_validate(values.get("provider"))
-        _require(path, str(values.get("model", {}).get("name")), provider)
+        model = values.get("model")
+        _require(path, str(model.get("name") if isinstance(model, dict) else model), provider)
         return Manifest.model_validate(values)
     except ValidationError as error:
         raise ModelFileError(f"{path}: its manifest does not fit this version: {explain(error)}") from None

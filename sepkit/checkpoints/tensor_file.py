@@ -67,7 +67,17 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, "pt") as file:
             yield file
     except (SafetensorError, OSError, UnicodeDecodeError, ValueError, RuntimeError) as error:
-        raise ModelFileError(f"{path}: corrupt, or no safetensors file ({error})") from None
+        raise ModelFileError(_unreadable(path, error)) from None
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        if file.read(4) == b"PK\3\4":
+            return (
+                f"{path}: no safetensors file, but one of PyTorch's own. Make a model file of it: "
+                f"sepkit models import {path} --config CONFIG -o NAME.safetensors"
+            )
+    return f"{path}: corrupt, or no safetensors file ({error})"
 
 
 def _check(path: Path) -> None:
@@ -81,17 +91,17 @@ def _verified(
 ) -> dict[str, Any]:
     text = (metadata or {}).get(_KEY)
     if text is None:
-        raise ModelFileError(f"{path}: a safetensors file, but not one that sepkit wrote (it has no manifest)")
+        raise ModelFileError(f"{path}: corrupt, or a safetensors file that sepkit did not write (it has no manifest)")
     try:
         manifest = json.loads(text)
-        written = manifest.pop("sha256")
+        written, version = manifest.pop("sha256"), int(manifest["format"])
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise ModelFileError(f"{path}: corrupt (its manifest cannot be read)") from None
     if written != _checksum(names, tensor, manifest):
         raise ModelFileError(f"{path}: corrupt (sha256 differs from the one in its manifest); fetch the file again")
-    if manifest["format"] > FORMAT:
+    if version > FORMAT:
         raise ModelFileError(
-            f"{path}: format {manifest['format']}, written by sepkit {manifest.get('sepkit')}; "
+            f"{path}: format {version}, written by sepkit {manifest.get('sepkit')}; "
             f"this sepkit reads up to {FORMAT}: upgrade it (pip install -U sepkit)"
         )
     return manifest  # type: ignore[no-any-return]

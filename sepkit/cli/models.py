@@ -1,16 +1,17 @@
-"""`sepkit models list|info`"""
+"""`sepkit models list|info|import`"""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sepkit.cli import options
 from sepkit.cli.verb import Report, Verb
 
 
 @click.group()
 def models() -> None:
-    """Look at models: registered ones, and files."""
+    """Look at models, registered ones and files, and bring weights from elsewhere."""
 
 
 @models.command("list", cls=Verb)
@@ -50,6 +51,42 @@ def info(subject: str) -> Report:
     data = describe(locate(subject) if is_file else subject)
     width = max(len(key) for key in data)
     return Report(data, [f"{key:<{width}}  {_text(value)}" for key, value in data.items()])
+
+
+@models.command("import", cls=Verb)
+@click.argument("file", type=options.FILE)
+@click.option(
+    "--config", type=options.FILE, metavar="CONFIG", required=True, help="Describes the network: [audio] and [model]."
+)
+@options.overrides
+@click.option(
+    "-o", "--output", type=options.FILE, metavar="FILE", required=True, help="The model file to write (.safetensors)."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+def import_weights(file: Path, config: Path, overrides: tuple[str, ...], output: Path, overwrite: bool) -> Report:
+    """Make a model file of weights from elsewhere: FILE is PyTorch's own, such as .pth, .pt or .ckpt.
+
+    The weights must be those of the network that CONFIG describes. Nothing in FILE is run: what holds more than
+    weights is refused.
+    """
+    from sepkit import config as configs
+    from sepkit.checkpoints.import_weights import convert
+
+    done = convert(file, output, configs.load(config, overrides), overwrite=overwrite)
+    data = {
+        "file": str(file),
+        "model": str(done.path),
+        "tensors": done.tensors,
+        "parameters": done.parameters,
+        "notes": list(done.notes),
+    }
+    human = [
+        f"Imported {done.tensors} tensors, {done.parameters} parameters, from {file}",
+        *done.notes,
+        f"Model: {done.path}",
+        f"Next: sepkit separate song.mp3 -m {done.path}",
+    ]
+    return Report(data, human)
 
 
 def _text(value: object) -> str:

@@ -22,10 +22,10 @@ class Objective:
 
     def weight(self, present: Tensor) -> float:
         """Return what a part of a batch counts, present [batch, source]: the weights of its present sources."""
-        return float((present.cpu() * self._weights).sum())
+        return float((present * self._weights).sum())
 
     def __call__(self, estimate: Tensor, target: Tensor, present: Tensor) -> Tensor:
-        """Estimate and target [batch, source, channel, time], present [batch, source].
+        """Estimate and target [batch, source, channel, time], present [batch, source] on the CPU.
 
         An absent source is unknown, not silent: its estimate is left out, and each remaining one becomes an example of
         one source. A batch without any present source gives a loss of zero.

@@ -14,6 +14,8 @@ from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from sepkit.errors import ConfigError
@@ -99,9 +101,9 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    store, number, count = next(distributed.rendezvous("env://", timeout=TIMEOUT))
+    store, number, count = next(rendezvous("env://", timeout=TIMEOUT))
     # torchrun keeps its store when it starts the ranks again, with the addresses of those that died.
-    store = distributed.PrefixStore(os.environ.get(_RESTARTS, "0"), store)
+    store = PrefixStore(os.environ.get(_RESTARTS, "0"), store)
     backend = "nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, store=store, rank=number, world_size=count, timeout=TIMEOUT)
     try:

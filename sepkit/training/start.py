@@ -44,7 +44,7 @@ def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -
     check_shares(config.train.batch_size, config.train.accumulate)
     run = RunDirectory(folder)
     with joined(device) as ranks:
-        resumes = (start.resume or restarted()) and run.last_state.exists()
+        resumes = (start.resume or restarted()) and _seen_by_all(run.last_state, ranks)
         resumed = run.last_state if resumes else start.resume_from
         if resumed and resumed.is_dir():
             resumed = RunDirectory(resumed).last_state
@@ -76,6 +76,16 @@ def _continue(config: RunConfig, run: RunDirectory, ranks: Ranks, state: Path, *
         run.adopt(state)
     ranks.wait()
     return train(config, data, run, ranks, state=run.last_state)
+
+
+def _seen_by_all(state: Path, ranks: Ranks) -> bool:
+    """Whether there is a state to resume, on all machines."""
+    seen = int(ranks.total(torch.tensor(int(state.exists()))))
+    if 0 < seen < ranks.count:
+        raise ConfigError(
+            f"{state} is there for {seen} of {ranks.count} ranks; all machines need the same --output-dir"
+        )
+    return seen > 0
 
 
 def _data(config: RunConfig, ranks: Ranks) -> Data:

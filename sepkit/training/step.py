@@ -62,15 +62,16 @@ def _backward(learner: Learner, batch: Batch, objective: Objective, precision: P
     """Add up the gradients of all parts of this rank's share, and return its share of the loss."""
     ranks = learner.ranks
     whole = objective.weight(batch["present_everywhere"])
-    total = torch.zeros((), dtype=torch.float64)
-    shares = zip(*(tensor.chunk(parts) for tensor in on_device(batch, ranks.device)), strict=True)
-    for number, (mixture, targets, present) in enumerate(shares, 1):
+    total = torch.zeros((), dtype=torch.float64, device=ranks.device)
+    share = (*on_device(batch, ranks.device), batch["present"])
+    pieces = zip(*(tensor.chunk(parts) for tensor in share), strict=True)
+    for number, (mixture, targets, present) in enumerate(pieces, 1):
         if isinstance(learner.parallel, nn.parallel.DistributedDataParallel):
             learner.parallel.require_backward_grad_sync = number == parts
         with precision.autocast():
             estimate = learner.parallel(mixture)
-        share = objective.weight(present) / whole if whole else 0.0
-        loss = objective(estimate, targets, present) * share
+        weight = objective.weight(present) / whole if whole else 0.0
+        loss = objective(estimate, targets, present) * weight
         learner.scaler.scale(loss * ranks.count).backward()  # the ranks' gradients are averaged, not added
-        total += loss.detach().double().cpu()
+        total += loss.detach()
     return total

@@ -81,10 +81,11 @@ class Validator:
         with torch.inference_mode():
             for batch in self.data.validation_batches():
                 self._check()
-                mixture, targets, present = on_device(batch, self.ranks.device)
+                mixture, targets = on_device(batch, self.ranks.device)
+                present = batch["present"]
                 with self.precision.autocast():
                     estimate = network(mixture)
-                weight = self.objective.weight(batch["present"])
+                weight = self.objective.weight(present)
                 totals += torch.tensor([weight * self.objective(estimate, targets, present).item(), weight])
         loss, weight = self.ranks.total(totals).tolist()
         return loss / weight if weight else float("nan")

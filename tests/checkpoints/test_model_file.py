@@ -85,7 +85,7 @@ def test_a_file_that_lies_is_refused(model, tmp_path, change, message):
 
 def test_safetensors_of_others_are_told_apart(tmp_path):
     save_file({"x": torch.zeros(2)}, tmp_path / "x.safetensors")
-    with pytest.raises(ModelFileError, match="not one that sepkit wrote"):
+    with pytest.raises(ModelFileError, match="sepkit did not write"):
         model_file.load(tmp_path / "x.safetensors")
 
 
