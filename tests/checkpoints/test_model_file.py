@@ -107,3 +107,19 @@ def test_a_failed_write_keeps_the_earlier_file(model, monkeypatch):
         tensor_file.write(model, tensors, manifest)
     assert model.read_bytes() == before
     assert [p for p in model.parent.iterdir() if p.suffix == ".part"] == []
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-7], lambda b: b[:-9] + b"\x01" + b[-8:], lambda b: b""])
+def test_what_the_disk_did_not_keep_replaces_nothing(model, monkeypatch, damage):
+    before = model.read_bytes()
+    manifest, tensors = tensor_file.read(model)
+
+    def bad_disk(tensors, path, metadata):
+        save_file(tensors, path, metadata)
+        path.write_bytes(damage(path.read_bytes()))
+
+    monkeypatch.setattr(tensor_file, "save_file", bad_disk)
+    with pytest.raises(ModelFileError, match="corrupt"):
+        tensor_file.write(model, tensors, manifest)
+    assert model.read_bytes() == before
+    assert [p for p in model.parent.iterdir() if p.suffix == ".part"] == []
