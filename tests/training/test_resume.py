@@ -131,6 +131,19 @@ def _raise(validator):
     raise Interrupted
 
 
+def test_row_1_epochs_that_are_run_again_stand_in_the_history_once(sepkit, small_config, songs, tmp_path):
+    """A kill between the renaming of the history and that of the state leaves a row too many."""
+    run = tmp_path / "r"
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", run)
+    assert sepkit(*command, "--epochs", 1).code == 0
+    state = (run / "last_state.safetensors").read_bytes()
+    assert sepkit(*command, "--resume", "--epochs", 3).code == 0
+    before = repeated(run)
+    (run / "last_state.safetensors").write_bytes(state)
+    assert sepkit(*command, "--resume", "--epochs", 3).code == 0
+    assert repeated(run) == before
+
+
 @pytest.mark.parametrize("epochs_before", [1, 2, 3])
 def test_row_5_patience_rate_drops_and_the_best_survive_a_stop(sepkit, small_config, songs, tmp_path, epochs_before):
     """The rate is so high that nothing gets better after the first epochs: it drops, and patience ends the run."""

@@ -162,6 +162,25 @@ def test_the_average_is_one():
     assert run[1].judged is averaged.module
 
 
+def test_every_step_that_is_taken_moves_the_average():
+    run = learner_of("train.ema=0.5", norm=True)
+    expected = {}
+    for count in range(6):
+        batch = batch_of(seed=count)
+        if count == 3:
+            batch["mixture"][0, 0, 0] = math.nan
+            assert not take(*run, batch).taken
+            continue
+        assert take(*run, batch).taken
+        seen = count - (count > 3)
+        decay = min(0.5, (1 + seen) / (10 + seen)) if seen else 0.0
+        for name, value in weights(run[1]).items():
+            expected[name] = decay * expected.get(name, 0) + (1 - decay) * value.double()
+    for name, value in run[1].judged.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value.double(), expected[name], rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("device", "dtype"),
     [
