@@ -12,7 +12,7 @@ from sepkit.config import RunConfig
 from sepkit.errors import ConfigError, TrainingError
 from sepkit.evaluation.evaluate import Evaluation, evaluate
 from sepkit.separation import Separator
-from sepkit.training.run_directory import RunDirectory
+from sepkit.training.keeping.run_directory import RunDirectory
 from sepkit.training.start import Start, begin
 
 # Rendered in seconds, and enough to learn from.

@@ -1,6 +1,7 @@
 """What tests share: the real command line, small corpora, real songs, and plugins in temporary folders."""
 
 import json
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -46,6 +47,15 @@ workers = 0
 def _own_cache(tmp_path, monkeypatch):
     """Keep what a test learns about files out of the user's cache."""
     monkeypatch.setenv("SEPKIT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _own_warnings():
+    """Take back what the command line has made of warnings, which it does once a process."""
+    yield
+    logger = logging.getLogger("sepkit")
+    logger.handlers.clear()
+    logger.propagate = True
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from sepkit.data.chunks import Batch
 from sepkit.data.loader import Data
 from sepkit.device import Precision, flushing_denormals
 from sepkit.errors import TrainingError
-from sepkit.training import learner as learners
-from sepkit.training.freezing import train_mode
-from sepkit.training.keeper import Keeper
-from sepkit.training.learner import Learner
-from sepkit.training.objective import Objective
+from sepkit.training.keeping.keeper import Keeper
+from sepkit.training.keeping.resume import restore
+from sepkit.training.keeping.run_directory import RunDirectory
+from sepkit.training.learning import learner as learners
+from sepkit.training.learning.freezing import train_mode
+from sepkit.training.learning.learner import Learner
+from sepkit.training.learning.objective import Objective
 from sepkit.training.ranks import Ranks
-from sepkit.training.run_directory import RunDirectory
 from sepkit.training.step import Step, broken_tracks, take_step
 from sepkit.training.stop_signal import StopSignal, listening
 from sepkit.training.validation import Interrupted, Validator
@@ -69,7 +70,7 @@ def train(
     learner = learners.build(config, data.steps_per_epoch, ranks, precision)
     left = learners.start_from(learner, weights) if weights else []
     if state:
-        learners.load(learner, state, best_is_known=run.best_model.exists())
+        restore(learner, state, best_is_known=run.best_model.exists())
     if _is_over(config, learner):
         return _finished_before(run, learner)
     objective = Objective(config)

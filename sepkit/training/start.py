@@ -11,11 +11,11 @@ from sepkit.checkpoints.model_file import Manifest
 from sepkit.config import RunConfig
 from sepkit.data.loader import Data
 from sepkit.errors import ConfigError
-from sepkit.training import state as states
-from sepkit.training.learner import fixed
+from sepkit.training.keeping import state as states
+from sepkit.training.keeping.run_directory import RunDirectory
+from sepkit.training.learning.learner import fixed
 from sepkit.training.loop import Outcome, train
 from sepkit.training.ranks import Ranks, check_shares, joined, may_restart, restarted
-from sepkit.training.run_directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)

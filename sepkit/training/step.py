@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from sepkit.config import TrainSettings
 from sepkit.data.chunks import Batch, on_device
 from sepkit.device import Precision
-from sepkit.training.learner import Learner
-from sepkit.training.objective import Objective
+from sepkit.training.learning.learner import Learner
+from sepkit.training.learning.objective import Objective
 
 
 class Step(NamedTuple):

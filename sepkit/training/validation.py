@@ -19,8 +19,8 @@ from sepkit.errors import CorpusError
 from sepkit.evaluation.evaluate import evaluate
 from sepkit.registry import METRICS
 from sepkit.separation import Separator
-from sepkit.training.objective import Objective
-from sepkit.training.random_states import preserved_randomness
+from sepkit.training.learning.objective import Objective
+from sepkit.training.learning.randomness import preserved_randomness
 from sepkit.training.ranks import Ranks
 
 SDR = "sdr"

@@ -8,8 +8,8 @@ from torch import nn
 
 from sepkit import config as configs
 from sepkit.device import Precision
-from sepkit.training import learner as learners
-from sepkit.training.objective import Objective
+from sepkit.training.learning import learner as learners
+from sepkit.training.learning.objective import Objective
 from sepkit.training.ranks import Ranks
 from sepkit.training.step import broken_tracks, take_step
 
@@ -207,11 +207,12 @@ def test_autocast_with_a_scaler_finds_its_scale_and_goes_on_after_a_resume(devic
     assert learner.sound
     other = learners.assemble(config, Net(1, norm=True), 10, ranks, precision)
     from sepkit.atomic import Commit
-    from sepkit.training import state as states
+    from sepkit.training.keeping import state as states
+    from sepkit.training.keeping.resume import restore, state_of
 
     with Commit() as commit:
-        states.stage(commit, tmp_path / "state", learner.state(), {"format": 1})
-    learners.load(other, tmp_path / "state", best_is_known=False)
+        states.stage(commit, tmp_path / "state", state_of(learner), {"format": 1})
+    restore(other, tmp_path / "state", best_is_known=False)
     assert other.scaler.state_dict() == learner.scaler.state_dict()
     for one in (learner, other):
         take(config, one, objective, precision, batch_of(seed=5, dtype=torch.float32))

@@ -7,8 +7,8 @@ from sepkit.checkpoints import model_file
 from sepkit.config import Shortcuts
 from sepkit.data.loader import Data
 from sepkit.device import Precision
-from sepkit.training import learner as learners
-from sepkit.training.objective import Objective
+from sepkit.training.learning import learner as learners
+from sepkit.training.learning.objective import Objective
 from sepkit.training.ranks import Ranks
 from sepkit.training.validation import Validation, Validator
 from tests.training.runs import history

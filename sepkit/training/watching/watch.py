@@ -16,10 +16,10 @@ from sepkit.data.loader import Data
 from sepkit.device import Precision
 from sepkit.evaluation.reference import load
 from sepkit.separation import Separator
-from sepkit.training.keeper import Keeper
-from sepkit.training.learner import Learner
-from sepkit.training.random_states import preserved_randomness
-from sepkit.training.run_directory import RunDirectory
+from sepkit.training.keeping.keeper import Keeper
+from sepkit.training.keeping.run_directory import RunDirectory
+from sepkit.training.learning.learner import Learner
+from sepkit.training.learning.randomness import preserved_randomness
 from sepkit.training.validation import Validation, Validator
 from sepkit.training.watching import curves
 from sepkit.training.watching.events import Events

@@ -7,9 +7,10 @@ from typing import Any
 from sepkit import config as configs
 from sepkit.checkpoints import model_file
 from sepkit.config import RunConfig
-from sepkit.training import state as states
-from sepkit.training.learner import Learner
-from sepkit.training.run_directory import RunDirectory
+from sepkit.training.keeping import state as states
+from sepkit.training.keeping.resume import state_of
+from sepkit.training.keeping.run_directory import RunDirectory
+from sepkit.training.learning.learner import Learner
 from sepkit.training.validation import Validation
 
 
@@ -77,7 +78,7 @@ class Keeper:
 
     def _write(self, *, better: bool, sound: bool) -> None:
         learner, run = self._learner, self._run
-        state = learner.state()
+        state = state_of(learner)
         sound = sound and learner.sound
         if self._fresh and not sound:
             return

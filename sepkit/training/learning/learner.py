@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,14 +14,13 @@ from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.config import RunConfig
 from sepkit.device import Precision
-from sepkit.training import state as states
-from sepkit.training.early_stopping import EarlyStopping
-from sepkit.training.freezing import freeze
-from sepkit.training.optimizer import build_optimizer
-from sepkit.training.position import Position
-from sepkit.training.random_states import random_states, restore_random_states, seed_all
+from sepkit.training.learning.early_stopping import EarlyStopping
+from sepkit.training.learning.freezing import freeze
+from sepkit.training.learning.optimizer import build_optimizer
+from sepkit.training.learning.position import Position
+from sepkit.training.learning.randomness import seed_all
+from sepkit.training.learning.schedule import Schedule
 from sepkit.training.ranks import Ranks
-from sepkit.training.schedule import Schedule
 
 
 @dataclass
@@ -57,21 +55,6 @@ class Learner:
         """Whether a run may go on from here: the last step counted, and all weights are finite."""
         tensors = [*self.network.parameters(), *self.network.buffers()]
         return self.position.in_a_row == 0 and all(bool(torch.isfinite(t).all()) for t in tensors)
-
-    def state(self) -> dict[str, Any]:
-        """Return all that `load` needs. Every rank must call it."""
-        random = {name: self.ranks.gathered(values) for name, values in random_states(self.ranks.device).items()}
-        return {
-            "model": self.network.state_dict(),
-            "averaged": {} if self.averaged is None else self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "stopping": asdict(self.stopping),
-            "position": asdict(self.position),
-            "fixed": self.fixed,
-            "random": random,
-        }
 
 
 def build(config: RunConfig, steps_per_epoch: int, ranks: Ranks, precision: Precision) -> Learner:
@@ -124,34 +107,6 @@ def start_from(learner: Learner, weights: ModelFile) -> list[str]:
     if learner.averaged is not None:
         learner.averaged.module.load_state_dict(learner.network.state_dict())
     return list(left.values())
-
-
-def load(learner: Learner, state: Path, *, best_is_known: bool) -> None:
-    """Continue from a state. Settings come from the config, which may have changed; moments and counters from the file.
-
-    Without `best_is_known` the best model did not come along, and the next finite score is the best.
-
-    Raises:
-        ModelFileError: the file is corrupt, or its weights do not fit.
-    """
-    tree = states.load(state)[1]
-    model_file.check_weights(state, learner.network.state_dict(), tree["model"])
-    learner.network.load_state_dict(tree["model"])
-    if learner.averaged is not None:  # an average that begins now begins with what has been learned
-        learner.averaged.module.load_state_dict(tree["model"])
-        if tree["averaged"]:
-            learner.averaged.load_state_dict(tree["averaged"])
-    learner.optimizer.load_state_dict({**learner.optimizer.state_dict(), "state": tree["optimizer"]["state"]})
-    learner.schedule.load_state_dict(tree["schedule"])
-    if tree["scaler"] and learner.scaler.is_enabled():  # a run may go on where there is nothing to scale, or begin to
-        learner.scaler.load_state_dict(tree["scaler"])
-    learner.position = Position(**tree["position"])
-    known = best_is_known and tree["stopping"]["monitor"] == learner.stopping.monitor
-    then = tree["stopping"] if known else {"epoch": learner.position.epoch, "best_epoch": learner.position.epoch}
-    learner.stopping = EarlyStopping(**{**asdict(learner.stopping), **then, "patience": learner.stopping.patience})
-    if learner.ranks.number < len(tree["random"]["torch"]):
-        mine = {name: rows[learner.ranks.number].clone() for name, rows in tree["random"].items()}
-        restore_random_states(mine, learner.ranks.device)
 
 
 def _average(decay: float) -> Any:

@@ -1,0 +1,56 @@
+"""The state of a learner: taken from it, and given to another that goes on from there."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sepkit.checkpoints import model_file
+from sepkit.training.keeping import state as states
+from sepkit.training.learning.early_stopping import EarlyStopping
+from sepkit.training.learning.learner import Learner
+from sepkit.training.learning.position import Position
+from sepkit.training.learning.randomness import random_states, restore_random_states
+
+
+def state_of(learner: Learner) -> dict[str, Any]:
+    """Return all that `restore` needs. Every rank must call it."""
+    random = {name: learner.ranks.gathered(values) for name, values in random_states(learner.ranks.device).items()}
+    return {
+        "model": learner.network.state_dict(),
+        "averaged": {} if learner.averaged is None else learner.averaged.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
+        "schedule": learner.schedule.state_dict(),
+        "scaler": learner.scaler.state_dict(),
+        "stopping": asdict(learner.stopping),
+        "position": asdict(learner.position),
+        "fixed": learner.fixed,
+        "random": random,
+    }
+
+
+def restore(learner: Learner, state: Path, *, best_is_known: bool) -> None:
+    """Continue from a state. Settings come from the config, which may have changed; moments and counters from the file.
+
+    Without `best_is_known` the best model did not come along, and the next finite score is the best.
+
+    Raises:
+        ModelFileError: the file is corrupt, or its weights do not fit.
+    """
+    tree = states.load(state)[1]
+    model_file.check_weights(state, learner.network.state_dict(), tree["model"])
+    learner.network.load_state_dict(tree["model"])
+    if learner.averaged is not None:  # an average that begins now begins with what has been learned
+        learner.averaged.module.load_state_dict(tree["model"])
+        if tree["averaged"]:
+            learner.averaged.load_state_dict(tree["averaged"])
+    learner.optimizer.load_state_dict({**learner.optimizer.state_dict(), "state": tree["optimizer"]["state"]})
+    learner.schedule.load_state_dict(tree["schedule"])
+    if tree["scaler"] and learner.scaler.is_enabled():  # a run may go on where there is nothing to scale, or begin to
+        learner.scaler.load_state_dict(tree["scaler"])
+    learner.position = Position(**tree["position"])
+    known = best_is_known and tree["stopping"]["monitor"] == learner.stopping.monitor
+    then = tree["stopping"] if known else {"epoch": learner.position.epoch, "best_epoch": learner.position.epoch}
+    learner.stopping = EarlyStopping(**{**asdict(learner.stopping), **then, "patience": learner.stopping.patience})
+    if learner.ranks.number < len(tree["random"]["torch"]):
+        mine = {name: rows[learner.ranks.number].clone() for name, rows in tree["random"].items()}
+        restore_random_states(mine, learner.ranks.device)
