@@ -134,7 +134,7 @@ def safetensors_bombs(folder, config_file):
         yield "since 1.6", ("import", path, "--config", config_file, "-o", folder / "m.safetensors")
 
 
-def test_bombs_stay_within_200_megabytes(small_config, tmp_path):
+def test_row_13_bombs_stay_within_200_megabytes(small_config, tmp_path):
     good = tmp_path / "good.pth"
     torch.save({"state_dict": network(small_config).state_dict()}, good)
     (usual,) = outcomes(("models", "import", good, "--config", small_config, "-o", tmp_path / "imported.safetensors"))

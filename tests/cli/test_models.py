@@ -74,14 +74,14 @@ def places(count, size, rng):
     return [rng.randrange(8) for _ in range(10)] + [rng.randrange(size if i % 2 else 2000) for i in range(count - 10)]
 
 
-def test_a_model_file_cut_off_anywhere_is_corrupt(sepkit, path, tmp_path):
+def test_row_11_a_model_file_cut_off_anywhere_is_corrupt(sepkit, path, tmp_path):
     whole, bad = path.read_bytes(), tmp_path / "cut.safetensors"
     for length in places(100, len(whole), random.Random(0)):
         bad.write_bytes(whole[:length])
         one_line(sepkit("models", "info", bad), 1, str(bad), "corrupt")
 
 
-def test_a_model_file_with_one_flipped_bit_is_corrupt(sepkit, path, tmp_path):
+def test_row_11_a_model_file_with_one_flipped_bit_is_corrupt(sepkit, path, tmp_path):
     whole, bad, rng = path.read_bytes(), tmp_path / "flipped.safetensors", random.Random(1)
     for place in places(100, len(whole), rng):
         content = bytearray(whole)
@@ -112,7 +112,7 @@ def nan(manifest, tensors):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("verb", ["info", "separate"])
-def test_a_model_file_that_cannot_be_used_says_why(sepkit, path, songs, tmp_path, change, parts, verb):
+def test_row_14_a_model_file_that_cannot_be_used_says_why(sepkit, path, songs, tmp_path, change, parts, verb):
     bad = rewritten(path, tmp_path / "bad.safetensors", change)
     out = tmp_path / "out"
     command = (
@@ -229,7 +229,7 @@ def test_import_of_no_file_of_pytorch(sepkit, small_config, tmp_path, content):
     one_line(missing, 1, "no.pth")
 
 
-def test_import_of_a_payload_is_one_line_and_leaves_nothing(sepkit, small_config, tmp_path):
+def test_row_12_import_of_a_payload_is_one_line_and_leaves_nothing(sepkit, small_config, tmp_path):
     class Payload:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "marker"),)
