@@ -11,7 +11,7 @@ from sepkit.training.learning import learner as learners
 from sepkit.training.learning.objective import Objective
 from sepkit.training.ranks import Ranks
 from sepkit.training.validation import Validation, Validator
-from tests.training.runs import history
+from tests.training.runs import history, same_weights
 
 SOURCES = ("--set", 'audio.sources=["vocals", "drums"]')
 
@@ -60,6 +60,15 @@ def test_sdr_is_measured_at_its_interval_and_before_the_first_epoch(sepkit, smal
     never = sepkit(*command, "--overwrite", "--set", "train.validation.sdr_every=0")
     assert "SDR" not in never.err
     assert all(row["sdr"] is None for row in history(run))
+
+
+def test_what_is_measured_changes_nothing_that_is_learned(sepkit, small_config, songs, tmp_path):
+    """Dropout draws from the generator from which the separator's network gets its first weights."""
+    command = ("train", small_config, "--data-dir", songs, "--set", "model.layers=2", "--set", "model.dropout=0.5")
+    for every in (0, 1):
+        done = sepkit(*command, "--output-dir", tmp_path / str(every), "--set", f"train.validation.sdr_every={every}")
+        assert done.code == 0, done.err
+    assert same_weights(tmp_path / "0", tmp_path / "1")
 
 
 def test_the_run_can_be_judged_by_sdr(sepkit, small_config, songs, tmp_path):
