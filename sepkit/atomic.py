@@ -49,15 +49,24 @@ class Commit:
             temporary.write_text(text, encoding="utf-8")
 
     def remove(self, path: Path) -> None:
-        """Remove `path`, if it is there, once all else is staged."""
+        """Remove `path` after the rest is replaced, if it is there and not replaced itself."""
         self._removed.append(path)
 
+    def discard(self) -> None:
+        """Replace and remove nothing: that all could be written was what somebody wanted to know."""
+        self._removed.clear()
+        for temporary, _ in self._staged:
+            temporary.unlink(missing_ok=True)
+        self._staged.clear()
+
     def _publish(self) -> None:
-        for path in self._removed:
-            path.unlink(missing_ok=True)
+        replaced = {path for _, path in self._staged}
         for temporary, path in self._staged:
             temporary.replace(path)
-        for folder in {path.parent for _, path in self._staged}:
+        for path in self._removed:
+            if path not in replaced:
+                path.unlink(missing_ok=True)
+        for folder in {path.parent for path in (*replaced, *self._removed)}:
             _flush(folder)
 
 

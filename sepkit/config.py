@@ -113,6 +113,16 @@ class TrainSettings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
     validation: ValidationSettings = ValidationSettings()
 
+    @model_validator(mode="after")
+    def _is_measured_in_time(self) -> "TrainSettings":
+        every = self.validation.sdr_every
+        if self.validation.monitor == "sdr" and every > min(self.epochs, self.patience):
+            raise ValueError(
+                f'[train.validation] monitor = "sdr" is measured every {every} epochs (sdr_every), too rarely for '
+                f"epochs = {self.epochs} and patience = {self.patience}"
+            )
+        return self
+
 
 class SeparateSettings(Section):
     """`[separate]`"""

@@ -22,10 +22,20 @@ def test_all_files_of_a_commit_are_replaced_and_the_removed_are_gone(folder):
         commit.text(folder / "a", "new a")
         commit.remove(folder / "c")
         commit.remove(folder / "never there")
+        commit.remove(folder / "a")
         with commit.file(folder / "b") as temporary:
             temporary.write_text("new b")
         assert content(folder)["a"] == "old a"
     assert content(folder) == {"a": "new a", "b": "new b"}
+
+
+def test_what_is_discarded_changes_nothing(folder):
+    before = content(folder)
+    with Commit() as commit:
+        commit.text(folder / "a", "new a")
+        commit.remove(folder / "b")
+        commit.discard()
+    assert content(folder) == before
 
 
 @pytest.mark.parametrize("when", ["in the block", "in a check", "while flushing"])

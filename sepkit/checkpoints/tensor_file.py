@@ -37,13 +37,14 @@ def write(path: Path, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> N
 
 def stage(commit: Commit, path: Path, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> None:
     """As `write`, among other files of a commit. What was written is read again before it may replace anything."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies, as tensors that share memory are refused.
+    whole = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     content = {"format": FORMAT, **manifest}
     content["sha256"] = _checksum(whole, whole.__getitem__, content)
     try:
         with commit.file(path, check=_check) as temporary:
             save_file(whole, temporary, {_KEY: json.dumps(content, allow_nan=False)})
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, KeyError) as error:  # KeyError: a dtype that the format does not have
         raise ModelFileError(f"{path}: cannot be written ({error})") from None
 
 

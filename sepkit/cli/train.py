@@ -86,9 +86,14 @@ def train(
 def _interrupted(outcome: "Outcome", data: dict[str, Any]) -> Report:
     """Say what goes on from here: the saved state, or the same command where there is none yet."""
     context = click.get_current_context()
-    if outcome.saved:
+    if outcome.saved_step:
         command = again(context, without=("resume", "resume_from", "overwrite"), adding=("--resume",))
-        kept = f"the state is saved in {outcome.run.last_state}. Go on with:"
+        which = (
+            "the state"
+            if outcome.saved_step == outcome.steps
+            else f"the last good state, of step {outcome.saved_step},"
+        )
+        kept = f"{which} is saved in {outcome.run.last_state}. Go on with:"
     else:
         command = again(context)
         kept = "there is nothing to save yet. Start again with:"

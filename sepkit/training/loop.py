@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.config import RunConfig
@@ -29,7 +28,7 @@ from sepkit.training.watching.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. Where a signal interrupted it, `signal` is its number, and `saved` says if it can go on."""
+    """How a run ended. Where a signal interrupted it, `signal` is its number, and `saved_step` what it goes on from."""
 
     run: RunDirectory
     reason: Literal["all epochs done", "no improvement", "finished before", "interrupted"]
@@ -39,7 +38,7 @@ class Outcome:
     best_score: float | None
     best_epoch: int
     signal: int = 0
-    saved: bool = True
+    saved_step: int = 0
 
 
 @flushing_denormals()
@@ -49,7 +48,7 @@ def train(
     run: RunDirectory,
     ranks: Ranks,
     *,
-    state: Path | None = None,
+    state: dict[str, Any] | None = None,
     weights: ModelFile | None = None,
 ) -> Outcome:
     """Train until the last epoch, until `patience` epochs bring nothing better, or until a signal comes.
@@ -57,9 +56,9 @@ def train(
     Args:
         config: The run.
         data: Its corpus.
-        run: Where its files go: made ready for a new run, or holding the one that goes on.
+        run: Where its files go: empty, holding the run that goes on, or one that may be overwritten.
         ranks: The processes that train together, and where this one computes.
-        state: The state file to continue from, or None to start afresh.
+        state: The content of its state file, to continue from, or None to start afresh.
         weights: The model whose weights a fresh run starts from, or None for random ones.
 
     Raises:
@@ -70,16 +69,17 @@ def train(
     learner = learners.build(config, data.steps_per_epoch, ranks, precision)
     left = learners.start_from(learner, weights) if weights else []
     if state:
-        restore(learner, state, best_is_known=run.best_model.exists())
+        restore(learner, run.last_state, state, best_is_known=run.best_model.exists())
     if _is_over(config, learner):
         return _finished_before(run, learner)
     objective = Objective(config)
-    with run.alone(ranks), listening() as stop, Watch(config, run, learner) as watch:
+    with listening() as stop, Watch(config, run, learner) as watch:
         watch.opening(data, precision, weights, left)
         validator = Validator(config, data, objective, precision, ranks, lambda: stop.came)
         keeper = Keeper(config, run, learner, fresh=state is None)
         try:
             if not learner.position.step:
+                keeper.check()
                 _validate_first(config, learner, validator, watch)
             batches = data.train_batches(learner.position.step)
             while not _is_over(config, learner):
@@ -89,7 +89,8 @@ def train(
                 keeper.close_epoch(validation, started)
                 watch.epoch_done(keeper, validator)
         except Interrupted:
-            return _outcome(run, learner, "interrupted", signal=stop.number, saved=keeper.save())
+            keeper.save()
+            return _outcome(run, learner, "interrupted", signal=stop.number, saved_step=keeper.saved_step)
     return _outcome(run, learner, "no improvement" if learner.stopping.exhausted else "all epochs done")
 
 
@@ -116,10 +117,10 @@ def _train_epoch(
         if not step.taken:
             _report_skipped(config, learner, batch, step, keeper, watch)
         watch.step_done()
-        interrupted, due = learner.ranks.any(stop.came, learner.ranks.leads and keeper.due)
-        if interrupted:
+        stop.number, due = learner.ranks.largest(stop.number, learner.ranks.leads and keeper.due)
+        if stop.came:
             raise Interrupted
-        if due and position.epoch_step < data.steps_per_epoch:
+        if due and step.taken and position.epoch_step < data.steps_per_epoch:
             keeper.save()
 
 
@@ -135,9 +136,9 @@ def _validate_first(config: RunConfig, learner: Learner, validator: Validator, w
 
 
 def _measures_sdr(config: RunConfig, epoch: int) -> bool:
-    """Return whether whole songs are scored after an epoch; before the first one if they ever are."""
+    """Return whether whole songs are scored after an epoch; the last one is among them, and 0 is before the first."""
     every = config.train.validation.sdr_every
-    return 0 < every <= config.train.epochs and epoch % every == 0
+    return every > 0 and (epoch % every == 0 or epoch == config.train.epochs)
 
 
 def _report_skipped(
@@ -153,10 +154,14 @@ def _report_skipped(
     fault = f"epoch {position.epoch + 1}, step {position.epoch_step}: the {what} is not finite; tracks: {named}"
     if position.in_a_row >= limit:
         raise TrainingError(
-            f"{limit} steps in a row were skipped, the last in {fault}. {keeper.kept}"
+            f"{limit} steps in a row were skipped, the last in {fault}. {_kept(keeper)}"
             "Lower train.optimizer.lr, or check the corpus for broken samples: sepkit data check"
         )
     watch.say(f"Skipped {fault} ({position.in_a_row} in a row; the run ends at {limit})")
+
+
+def _kept(keeper: Keeper) -> str:
+    return f"The state of step {keeper.saved_step} is kept. " if keeper.saved_step else ""
 
 
 def _is_over(config: RunConfig, learner: Learner) -> bool:

@@ -7,7 +7,8 @@ decisions. Only rank 0 writes.
 
 import gc
 import os
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +23,6 @@ from sepkit.errors import ConfigError
 
 # Listening to a new corpus, or scoring long songs, lets the other ranks wait.
 TIMEOUT = timedelta(hours=6)
-_RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,19 @@ class Ranks:
         distributed.all_reduce(summed)
         return summed.to(values.device)
 
-    def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Return which of the flags are raised on at least one rank."""
+    def largest(self, *numbers: int) -> tuple[int, ...]:
+        """Return the largest of each number over the ranks."""
         if self.count == 1:
-            return flags
-        return tuple(self.total(torch.tensor(flags, dtype=torch.int32)).bool().tolist())
+            return numbers
+        values = torch.tensor(numbers, dtype=torch.int32, device=self.device)
+        distributed.all_reduce(values, distributed.ReduceOp.MAX)
+        return tuple(values.tolist())
+
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Give all ranks what the leading one has, in place."""
+        if self.count > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor, 0)
 
     def gathered(self, values: Tensor) -> Tensor:
         """Return `values` of all ranks, one after the other in a new first dimension."""
@@ -103,15 +111,15 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         torch.cuda.set_device(device)
     store, number, count = next(rendezvous("env://", timeout=TIMEOUT))
     # torchrun keeps its store when it starts the ranks again, with the addresses of those that died.
-    store = PrefixStore(os.environ.get(_RESTARTS, "0"), store)
+    store = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
     backend = "nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(backend, store=store, rank=number, world_size=count, timeout=TIMEOUT)
-    try:
-        yield Ranks(device, number, count)
-        gc.collect()  # what still holds the group would end its threads too late, and abort the process
-        distributed.barrier()
-    finally:
-        distributed.destroy_process_group()
+    card = device if device.type == "cuda" else None
+    distributed.init_process_group(backend, store=store, rank=number, world_size=count, timeout=TIMEOUT, device_id=card)
+    # After an error the process ends as it is: leaving the group would wait for ranks that wait for this one.
+    yield Ranks(device, number, count)
+    gc.collect()  # what still holds the group would end its threads too late, and abort the process
+    distributed.barrier()
+    distributed.destroy_process_group()
 
 
 def check_shares(batch_size: int, parts: int) -> None:
@@ -124,9 +132,12 @@ def check_shares(batch_size: int, parts: int) -> None:
         )
 
 
-def restarted() -> bool:
-    """Return whether torchrun has started this process again after a failure."""
-    return int(os.environ.get(_RESTARTS, "0")) > 0
+def launch() -> str:
+    """Return what tells this launch of torchrun from others, and is the same when it starts its ranks again; "" if
+    there is none.
+    """
+    name = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    return f"{platform.node()}-{os.getppid()}" if name == "none" else name
 
 
 def may_restart() -> bool:

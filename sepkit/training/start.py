@@ -15,7 +15,7 @@ from sepkit.training.keeping import state as states
 from sepkit.training.keeping.run_directory import RunDirectory
 from sepkit.training.learning.learner import fixed
 from sepkit.training.loop import Outcome, train
-from sepkit.training.ranks import Ranks, check_shares, joined, may_restart, restarted
+from sepkit.training.ranks import Ranks, check_shares, joined, launch, may_restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,8 @@ def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -
         raise ConfigError("--overwrite would also overwrite what a restart by torchrun goes on from; leave it out")
     check_shares(config.train.batch_size, config.train.accumulate)
     run = RunDirectory(folder)
-    with joined(device) as ranks:
-        resumes = (start.resume or restarted()) and _seen_by_all(run.last_state, ranks)
-        resumed = run.last_state if resumes else start.resume_from
+    with joined(device) as ranks, run.alone(ranks):
+        resumed = run.last_state if _goes_on(run, ranks, asked=start.resume) else start.resume_from
         if resumed and resumed.is_dir():
             resumed = RunDirectory(resumed).last_state
         if resumed and states.holds_state(resumed):
@@ -58,12 +57,26 @@ def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -
         return train(config, _data(config, ranks), run, ranks, weights=weights)
 
 
+def _goes_on(run: RunDirectory, ranks: Ranks, *, asked: bool) -> bool:
+    """Return whether the run in the folder is continued: it is asked for, or torchrun has started its ranks again."""
+    seen = int(ranks.total(torch.tensor(int(run.last_state.exists()))))
+    if 0 < seen < ranks.count:
+        raise ConfigError(
+            f"{run.last_state} is there for {seen} of {ranks.count} ranks; all machines need the same --output-dir"
+        )
+    if not seen or asked:
+        return bool(seen)
+    (ours,) = ranks.largest(ranks.leads and launch() != "" and states.launch_of(run.last_state) == launch())
+    return bool(ours)
+
+
 def _continue(config: RunConfig, run: RunDirectory, ranks: Ranks, state: Path, *, overwrite: bool) -> Outcome:
     """Go on from a state; one from elsewhere is brought into this run's folder first."""
     values, tree = states.load(state)
     manifest = model_file.parse_manifest(state, values)
     _check_unchanged(config, manifest, state)
-    _refuse(state, [_change(key, config_value, tree["fixed"].get(key)) for key, config_value in fixed(config).items()])
+    then = tree.get("fixed", {})
+    _refuse(state, [_change(key, value, then.get(key)) for key, value in fixed(config).items()])
     is_elsewhere = state.resolve() != run.last_state.resolve()
     if is_elsewhere:
         run.check_foreign(state)
@@ -72,20 +85,9 @@ def _continue(config: RunConfig, run: RunDirectory, ranks: Ranks, state: Path, *
             raise ConfigError(f"the run of {state} is done after epoch {manifest.epoch}; go on with more --epochs")
     data = _data(config, ranks)
     if is_elsewhere and ranks.leads:
-        run.prepare()
         run.adopt(state)
     ranks.wait()
-    return train(config, data, run, ranks, state=run.last_state)
-
-
-def _seen_by_all(state: Path, ranks: Ranks) -> bool:
-    """Whether there is a state to resume, on all machines."""
-    seen = int(ranks.total(torch.tensor(int(state.exists()))))
-    if 0 < seen < ranks.count:
-        raise ConfigError(
-            f"{state} is there for {seen} of {ranks.count} ranks; all machines need the same --output-dir"
-        )
-    return seen > 0
+    return train(config, data, run, ranks, state=tree)
 
 
 def _data(config: RunConfig, ranks: Ranks) -> Data:

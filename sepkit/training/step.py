@@ -14,10 +14,9 @@ from sepkit.training.learning.objective import Objective
 
 
 class Step(NamedTuple):
-    """The mean loss over all ranks, the norm of the gradient before clipping, and whether the step was taken."""
+    """The mean loss over all ranks, and whether the step was taken."""
 
     loss: float
-    norm: float
     taken: bool
 
 
@@ -29,22 +28,34 @@ def take_step(
     Every rank must call it with its own share of the batch, and all come to the same decision: the gradient that they
     look at is the average.
     """
-    buffers = [buffer.clone() for buffer in learner.network.buffers()]
+    buffers = {name: buffer.clone() for name, buffer in learner.network.named_buffers()}
     learner.optimizer.zero_grad(set_to_none=True)
     loss = float(learner.ranks.total(_backward(learner, batch, objective, precision, settings.accumulate)))
+    taken = isfinite(loss) and _descend(learner, settings.clip_norm or inf)
+    if not taken:
+        _put_back(learner.network, buffers)
+    elif learner.averaged is not None:
+        learner.averaged.update_parameters(learner.network)
+    return Step(loss, taken)
+
+
+def _descend(learner: Learner, largest_norm: float) -> bool:
+    """Move the weights along the gradient, unless it is not finite; then a scaler takes its scale to be too large."""
     learner.scaler.unscale_(learner.optimizer)
-    norm = float(nn.utils.clip_grad_norm_(learner.network.parameters(), settings.clip_norm or inf))
-    taken = isfinite(loss) and isfinite(norm)
-    if taken:
+    finite = bool(torch.isfinite(nn.utils.clip_grad_norm_(learner.network.parameters(), largest_norm)))
+    if finite:
         learner.scaler.step(learner.optimizer)
         learner.schedule.step()
-    else:  # the forward pass has spoilt the statistics of its norms
-        for buffer, before in zip(learner.network.buffers(), buffers, strict=True):
-            buffer.copy_(before)
     learner.scaler.update()
-    if taken and learner.averaged is not None:
-        learner.averaged.update_parameters(learner.network)
-    return Step(loss, norm, taken)
+    return finite
+
+
+def _put_back(network: nn.Module, buffers: dict[str, Tensor]) -> None:
+    """Undo what a forward pass has done to the statistics of a network."""
+    with torch.no_grad():
+        for name, buffer in network.named_buffers():
+            if name in buffers and buffer.shape == buffers[name].shape:
+                buffer.copy_(buffers[name])
 
 
 def broken_tracks(learner: Learner, batch: Batch) -> list[str]:
@@ -62,7 +73,7 @@ def _backward(learner: Learner, batch: Batch, objective: Objective, precision: P
     """Add up the gradients of all parts of this rank's share, and return its share of the loss."""
     ranks = learner.ranks
     whole = objective.weight(batch["present_everywhere"])
-    total = torch.zeros((), dtype=torch.float64, device=ranks.device)
+    losses = []
     share = (*on_device(batch, ranks.device), batch["present"])
     pieces = zip(*(tensor.chunk(parts) for tensor in share), strict=True)
     for number, (mixture, targets, present) in enumerate(pieces, 1):
@@ -73,5 +84,5 @@ def _backward(learner: Learner, batch: Batch, objective: Objective, precision: P
         weight = objective.weight(present) / whole if whole else 0.0
         loss = objective(estimate, targets, present) * weight
         learner.scaler.scale(loss * ranks.count).backward()  # the ranks' gradients are averaged, not added
-        total += loss.detach()
-    return total
+        losses.append(loss.detach())
+    return torch.stack(losses).cpu().double().sum()

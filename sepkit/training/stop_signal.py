@@ -5,8 +5,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
 
+# Seconds within which signals count as one: a whole group may get one, and again each of its processes.
+TOGETHER = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -15,6 +18,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.number = 0
+        self._at = 0.0
 
     @property
     def came(self) -> bool:
@@ -23,9 +27,10 @@ class StopSignal:
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
-        if self.came:
+        if self.came and monotonic() - self._at > TOGETHER:
             os._exit(128 + number)  # files appear by renaming, so there is nothing that could be left half done
-        self.number = number
+        if not self.came:
+            self.number, self._at = number, monotonic()
 
 
 @contextmanager

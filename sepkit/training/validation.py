@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -39,7 +40,7 @@ class Validation:
 
     def score(self, monitor: str) -> float | None:
         """Return what is monitored, less being better; None if it was not measured."""
-        if monitor == "loss":
+        if monitor == "loss" or not isfinite(self.loss):
             return self.loss
         known = [value for value in (self.sdr or {}).values() if value is not None]
         return -sum(known) / len(known) if known else None
@@ -67,6 +68,7 @@ class Validator:
             CorpusError: a song cannot be scored.
         """
         network.eval()
+        self.ranks.share(network.buffers())  # each rank has seen other batches, and the first one's are saved
         loss = self._loss(network)
         return Validation(loss, self._sdr(network) if whole_songs else None)
 
@@ -78,7 +80,7 @@ class Validator:
     def _loss(self, network: nn.Module) -> float:
         """The mean over all chunks of all ranks, each weighted by its present sources."""
         totals = torch.zeros(2, dtype=torch.float64)
-        with torch.inference_mode():
+        with torch.no_grad():
             for batch in self.data.validation_batches():
                 self._check()
                 mixture, targets = on_device(batch, self.ranks.device)
@@ -86,9 +88,10 @@ class Validator:
                 with self.precision.autocast():
                     estimate = network(mixture)
                 weight = self.objective.weight(present)
-                totals += torch.tensor([weight * self.objective(estimate, targets, present).item(), weight])
-        loss, weight = self.ranks.total(totals).tolist()
-        return loss / weight if weight else float("nan")
+                loss = self.objective(estimate, targets, present).item()
+                totals += torch.tensor([weight * loss, weight], dtype=torch.float64)
+        total, weight = self.ranks.total(totals).tolist()
+        return total / weight if weight else float("nan")
 
     def _sdr(self, network: nn.Module) -> dict[str, float | None]:
         """The median over songs of the median over frames, of each source, as `sepkit evaluate` has it."""

@@ -11,8 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from sepkit import config as configs
+from sepkit.checkpoints import model_file
 from sepkit.config import Shortcuts
 from sepkit.data.loader import Data
+from sepkit.device import Precision
+from sepkit.training.learning.objective import Objective
+from sepkit.training.ranks import Ranks
+from sepkit.training.validation import Validator
 from tests.conftest import write_songs
 from tests.training.runs import end, hidden_files, history, same_weights, wait_for
 
@@ -138,12 +143,39 @@ def test_the_crnn_on_two_ranks_restarts_by_itself_and_goes_on_with_one(small_con
     assert same_weights(straight, restarted, "best_model.safetensors")
     assert [r["sdr"] for r in history(straight)] == [r["sdr"] for r in history(restarted)]
     assert hidden_files(restarted) == []
+    config = configs.load(straight / "config.toml")
+    best = max((row for row in history(straight) if row["best"]), key=lambda row: row["epoch"])
+    ranks = Ranks(torch.device("cpu"))
+    fp32 = Precision.of("fp32", ranks.device)
+    validator = Validator(config, Data(config), Objective(config), fp32, ranks, lambda: False)
+    network = model_file.load(straight / "best_model.safetensors").network()
+    assert validator(network, whole_songs=False).loss == pytest.approx(best["validation_loss"], rel=1e-6)
     alone = subprocess.run(
         [sys.executable, "-m", "sepkit", *map(str, command), "--output-dir", restarted, "--resume", "--epochs", "3"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert alone.returncode == 0, alone.stderr
     assert [row["epoch"] for row in history(restarted)] == [1, 2, 3]
+
+
+def test_a_restart_never_goes_on_with_a_run_that_was_there_before(small_config, songs, trained):
+    before = {path.name: path.read_bytes() for path in trained.iterdir()}
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", trained, "--epochs", 5)
+    _, err = torchrun(2, *command, options=("--max-restarts", "1")).communicate(timeout=300)
+    assert "holds a run already" in err
+    assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
+
+
+def test_a_signal_to_one_rank_stops_all(small_config, songs, tmp_path):
+    run = tmp_path / "run"
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", run, "--set", "train.save_minutes=1e-9")
+    process = torchrun(2, *command, "--epochs", 1000)
+    wait_for(run / "last_state.safetensors", process)
+    ranks = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    os.kill(ranks[-1], 15)
+    out, err = process.communicate(timeout=300)
+    assert "Stopped by SIGTERM" in out
+    assert "Error" not in err.replace("ChildFailedError", "")
 
 
 def test_a_signal_to_torchrun_saves_the_state_of_all_ranks(small_config, songs, tmp_path):

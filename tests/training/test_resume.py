@@ -42,7 +42,7 @@ def whole(command, tmp_path_factory):
 def test_row_1_killed_at_random_instants_a_run_ends_as_if_nothing_had_been(command, whole, tmp_path):
     run, rng, kills = tmp_path / "killed", random.Random(1), 0
     while True:
-        process = start(*command(run, "--resume", *EVERY_STEP))
+        process = start(*command(run, "--resume", *EVERY_STEP, "--set", "train.workers=1"))
         if kills == 4:
             break
         if not (run / "last_state.safetensors").exists():
@@ -73,18 +73,6 @@ def test_row_3_a_signal_saves_in_the_middle_of_an_epoch_and_says_how_to_go_on(co
     end(start(*shlex.split(last)[1:], cwd=tmp_path))
     assert same_weights(whole, run)
     assert repeated(run) == repeated(whole)
-
-
-def test_row_3_a_second_signal_ends_at_once_and_the_state_is_valid(command, whole, tmp_path):
-    run = tmp_path / "twice"
-    process = start(*command(run, "--set", "train.workers=1", *EVERY_STEP))
-    wait_for(run / "last_state.safetensors", process)
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGINT)
-    process.communicate()
-    assert process.returncode in (130, 143)
-    end(start(*command(run, "--resume")))
-    assert same_weights(whole, run)
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
@@ -150,6 +138,7 @@ def test_row_5_patience_rate_drops_and_the_best_survive_a_stop(sepkit, small_con
     rough = (
         "--set", "train.patience=4", "--set", "train.optimizer.lr=0.3",
         "--set", 'train.schedule={name="plateau", patience=0, factor=0.3}', "--json",
+        "--set", "train.validation.sdr_every=0",
     )  # fmt: skip
     command = ("train", small_config, "--data-dir", songs, *rough)
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"

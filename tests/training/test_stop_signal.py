@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -28,6 +29,9 @@ def test_a_second_signal_ends_at_once_what_does_not_end(first, second):
         assert process.stdout.readline() == "listening\n"
         process.send_signal(first)
         assert process.stdout.readline() == f"came {int(first)}\n"
+        assert process.poll() is None
+        process.send_signal(second)  # at once: the same wish, sent to a whole group and again to each of it
+        time.sleep(1.2)
         assert process.poll() is None
         process.send_signal(second)
         assert process.wait(10) == 128 + second

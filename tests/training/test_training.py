@@ -140,7 +140,7 @@ def test_a_broken_history_is_named(sepkit, small_config, songs, trained):
 
 def test_an_adopted_state_never_takes_the_best_model_of_the_run_that_it_replaces(trained, tmp_path):
     run = RunDirectory(tmp_path / "other")
-    run.prepare()
+    run.path.mkdir()
     run.best_model.write_bytes(b"of another run")
     (trained / "best_model.safetensors").unlink()
     run.adopt(trained / "last_state.safetensors")

@@ -54,7 +54,7 @@ def test_sdr_is_measured_at_its_interval_and_before_the_first_epoch(sepkit, smal
     run = tmp_path / "r"
     command = ("train", small_config, "--data-dir", songs, "--output-dir", run, "--epochs", 5)
     done = sepkit(*command, "--set", "train.validation.sdr_every=2")
-    assert [row["sdr"] is not None for row in history(run)] == [False, True, False, True, False]
+    assert [row["sdr"] is not None for row in history(run)] == [False, True, False, True, True]
     before = next(line for line in done.err.splitlines() if line.startswith("before training"))
     assert "SDR vocals" in before
     never = sepkit(*command, "--overwrite", "--set", "train.validation.sdr_every=0")
@@ -84,9 +84,15 @@ def test_the_run_can_be_judged_by_sdr(sepkit, small_config, songs, tmp_path):
     assert done["reason"] == "no improvement"
     assert len(rows) == done["best_epoch"] + 3
     assert sum(row["best"] for row in rows) >= 1
-    refused = sepkit(*command, "--set", 'train.validation={monitor="sdr", sdr_every=0}')
-    assert refused.code == 2
-    assert "sdr_every" in refused.err
+    for settings in (
+        'train.validation={monitor="sdr", sdr_every=0}',
+        "train.validation.monitor=sdr",
+        "train.patience=1",
+    ):
+        rare = ("--set", 'train.validation={monitor="sdr", sdr_every=9}') if "patience" in settings else ()
+        refused = sepkit(*command, *rare, "--set", settings, "--epochs", 9)
+        assert refused.code == 2
+        assert "sdr_every" in refused.err
 
 
 def test_scores():
@@ -94,3 +100,4 @@ def test_scores():
     assert Validation(0.5).score("sdr") is None
     assert Validation(0.5, {"a": 4.0, "b": None, "c": 2.0}).score("sdr") == -3.0
     assert Validation(0.5, {"a": None}).score("sdr") is None
+    assert not Validation(float("nan"), {"a": 4.0}).score("sdr") < 0

@@ -5,6 +5,7 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from sepkit import config as configs
+from sepkit.atomic import Commit
 from sepkit.checkpoints import model_file
 from sepkit.config import RunConfig
 from sepkit.training.keeping import state as states
@@ -42,15 +43,22 @@ class Keeper:
         return monotonic() - self._saved_at >= 60 * self._config.train.save_minutes
 
     @property
-    def kept(self) -> str:
-        """What there is to go on from, as a sentence."""
-        return f"The state of step {self._saved_step} is kept. " if self._saved_step else ""
+    def saved_step(self) -> int:
+        """The step that can be gone on from; 0: there is none."""
+        return self._saved_step
 
-    def save(self) -> bool:
-        """Save the state within an epoch, if anything was learned since; return whether there is one of this run."""
+    def check(self) -> None:
+        """Raise TrainingError if the files of the run could not be written: before the first step, not after hours."""
+        state = state_of(self._learner)
+        if self._learner.ranks.leads:
+            with self._run.commit() as commit:
+                self._stage(commit, state, better=True, sound=True)
+                commit.discard()
+
+    def save(self) -> None:
+        """Save the state within an epoch, if anything was learned since the last time."""
         if self._learner.position.step != self._saved_step:
             self._write(better=False, sound=True)
-        return self.begun
 
     def close_epoch(self, validation: Validation, started: float) -> None:
         """End an epoch, whose validation started at `started`: judge it, note it, keep it."""
@@ -63,7 +71,7 @@ class Keeper:
                 "step": position.step,
                 "train_loss": _finite(position.loss),
                 "validation_loss": _finite(validation.loss),
-                "sdr": validation.sdr,
+                "sdr": validation.sdr and {source: _finite(value) for source, value in validation.sdr.items()},
                 "lr": learner.schedule.rate,
                 "skipped": position.skipped,
                 "chunks_per_second": position.epoch_step * self._config.train.batch_size / max(position.seconds, 1e-9),
@@ -77,25 +85,29 @@ class Keeper:
         self._write(better=better, sound=isfinite(validation.loss))
 
     def _write(self, *, better: bool, sound: bool) -> None:
-        learner, run = self._learner, self._run
-        state = state_of(learner)
-        sound = sound and learner.sound
+        state = state_of(self._learner)
+        sound = sound and self._learner.sound
         if self._fresh and not sound:
             return
-        if learner.ranks.leads:
-            manifest = self._manifest()
-            with run.commit() as commit:
-                if self._fresh:
-                    run.clear(commit)
-                commit.text(run.config, configs.dump_toml(self._config))
-                run.stage_history(commit, self.history)
-                if better:
-                    model_file.stage(commit, run.best_model, learner.judged, manifest)
-                if sound:
-                    states.stage(commit, run.last_state, state, manifest)
+        if self._learner.ranks.leads:
+            with self._run.commit() as commit:
+                self._stage(commit, state, better=better, sound=sound)
         self._fresh = False
         if sound:
-            self._saved_at, self._saved_step = monotonic(), learner.position.step
+            self._saved_at, self._saved_step = monotonic(), self._learner.position.step
+
+    def _stage(self, commit: Commit, state: dict[str, Any], *, better: bool, sound: bool) -> None:
+        run, learner, manifest = self._run, self._learner, self._manifest()
+        commit.text(run.config, configs.dump_toml(self._config))
+        run.stage_history(commit, self.history)
+        if better:
+            model_file.stage(commit, run.best_model, learner.judged, manifest)
+        if sound:
+            states.stage(commit, run.last_state, state, manifest)
+        if self._fresh:
+            run.clear(commit)
+        elif learner.stopping.best is None:  # that of a run that was overwritten
+            commit.remove(run.best_model)
 
     def _manifest(self) -> dict[str, Any]:
         position = self._learner.position
@@ -106,6 +118,6 @@ class Keeper:
         return model_file.manifest_of(self._config, epoch=position.epoch, step=position.step, metrics=known)
 
 
-def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    """JSON has no NaN, and no infinity."""
+    return value if value is not None and isfinite(value) else None

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from sepkit.checkpoints import model_file
-from sepkit.training.keeping import state as states
+from sepkit.errors import ModelFileError
 from sepkit.training.learning.early_stopping import EarlyStopping
 from sepkit.training.learning.learner import Learner
 from sepkit.training.learning.position import Position
 from sepkit.training.learning.randomness import random_states, restore_random_states
+from sepkit.training.ranks import launch
 
 
 def state_of(learner: Learner) -> dict[str, Any]:
@@ -24,19 +25,27 @@ def state_of(learner: Learner) -> dict[str, Any]:
         "stopping": asdict(learner.stopping),
         "position": asdict(learner.position),
         "fixed": learner.fixed,
+        "launch": launch(),
         "random": random,
     }
 
 
-def restore(learner: Learner, state: Path, *, best_is_known: bool) -> None:
-    """Continue from a state. Settings come from the config, which may have changed; moments and counters from the file.
+def restore(learner: Learner, state: Path, tree: dict[str, Any], *, best_is_known: bool) -> None:
+    """Continue from the tree of a state. Settings come from the config, which may have changed; moments and counters
+    from the file.
 
     Without `best_is_known` the best model did not come along, and the next finite score is the best.
 
     Raises:
-        ModelFileError: the file is corrupt, or its weights do not fit.
+        ModelFileError: the weights do not fit, or something is missing.
     """
-    tree = states.load(state)[1]
+    try:
+        _restore(learner, state, tree, best_is_known=best_is_known)
+    except KeyError as error:
+        raise ModelFileError(f"{state}: the state lacks {error}; it was written by another version of sepkit") from None
+
+
+def _restore(learner: Learner, state: Path, tree: dict[str, Any], *, best_is_known: bool) -> None:
     model_file.check_weights(state, learner.network.state_dict(), tree["model"])
     learner.network.load_state_dict(tree["model"])
     if learner.averaged is not None:  # an average that begins now begins with what has been learned
@@ -44,11 +53,12 @@ def restore(learner: Learner, state: Path, *, best_is_known: bool) -> None:
         if tree["averaged"]:
             learner.averaged.load_state_dict(tree["averaged"])
     learner.optimizer.load_state_dict({**learner.optimizer.state_dict(), "state": tree["optimizer"]["state"]})
-    learner.schedule.load_state_dict(tree["schedule"])
     if tree["scaler"] and learner.scaler.is_enabled():  # a run may go on where there is nothing to scale, or begin to
         learner.scaler.load_state_dict(tree["scaler"])
     learner.position = Position(**tree["position"])
-    known = best_is_known and tree["stopping"]["monitor"] == learner.stopping.monitor
+    same_scores = tree["stopping"]["monitor"] == learner.stopping.monitor
+    learner.schedule.load_state_dict(tree["schedule"], scores_are_known=same_scores)
+    known = best_is_known and same_scores
     then = tree["stopping"] if known else {"epoch": learner.position.epoch, "best_epoch": learner.position.epoch}
     learner.stopping = EarlyStopping(**{**asdict(learner.stopping), **then, "patience": learner.stopping.patience})
     if learner.ranks.number < len(tree["random"]["torch"]):

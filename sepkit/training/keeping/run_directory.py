@@ -1,10 +1,9 @@
 """The files of a run, and what may happen to them."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +59,7 @@ class RunDirectory:
         if file.resolve().parent == self.path.resolve():
             raise ConfigError(f"{file} lies in the output folder of the new run; give another --output-dir")
 
-    def prepare(self) -> None:
-        """Make the folder, or raise ConfigError."""
+    def _make(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -69,7 +67,9 @@ class RunDirectory:
 
     @contextmanager
     def alone(self, ranks: Ranks) -> Iterator[None]:
-        """Make the folder, and keep other runs out of it; remove what a killed one left unfinished.
+        """Make the folder, and keep other processes from training in it; remove what a killed one left unfinished.
+
+        A folder that is made here, and gets nothing, is gone afterwards.
 
         Raises:
             ConfigError: the folder cannot be written, or another process trains in it.
@@ -77,10 +77,16 @@ class RunDirectory:
         if not ranks.leads:
             yield
             return
-        self.prepare()
-        with _locked(self.path):
-            remove_leftovers((self.config, self.best_model, self.last_state, self.history, self.curves))
-            yield
+        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        self._make()
+        try:
+            with _locked(self.path / ".training"):
+                remove_leftovers((self.config, self.best_model, self.last_state, self.history, self.curves))
+                yield
+        finally:
+            for folder in missing:
+                with suppress(OSError):
+                    folder.rmdir()
 
     @contextmanager
     def commit(self) -> Iterator[Commit]:
@@ -136,22 +142,29 @@ class RunDirectory:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder itself, which leaves no file behind; a system that cannot do that does without."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock file. The system lets it go with the process, and forked workers do not hold it, as they would hold
+    one of `flock`; a system that has no such locks does without.
+    """
     try:
         import fcntl
     except ImportError:
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise ConfigError(f"another process trains in {folder}; wait for it, or give another --output-dir") from None
-    except OSError:  # not on this file system
-        pass
-    try:
-        yield
-    finally:
-        os.close(handle)
+        file = path.open("w")
+    except OSError as error:
+        raise ConfigError(f"{path.parent}: cannot be written ({error})") from None
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise ConfigError(
+                f"another process trains in {path.parent}; wait for it, or give another --output-dir"
+            ) from None
+        except OSError:  # not on this file system
+            pass
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)

@@ -38,6 +38,11 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return manifest, _unpack(manifest.pop("state"), tensors)
 
 
+def launch_of(path: Path) -> str:
+    """Return which launch of torchrun has written a state; "" if none has."""
+    return str(load(path)[1].get("launch", ""))
+
+
 def holds_state(path: Path) -> bool:
     """Return whether `path` is the state of a run rather than weights alone."""
     return "state" in tensor_file.read(path)[0]
@@ -45,7 +50,7 @@ def holds_state(path: Path) -> bool:
 
 def _pack(tree: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(tree, Tensor):
-        tensors[path] = tree.clone()  # state dicts may share memory, which safetensors refuses
+        tensors[path] = tree
         return _REFERENCE + path
     if isinstance(tree, dict):  # as pairs: JSON has no integer keys, and optimisers number their parameters
         return {"pairs": [[key, _pack(value, f"{path}.{key}".lstrip("."), tensors)] for key, value in tree.items()]}

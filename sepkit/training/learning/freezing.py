@@ -32,11 +32,11 @@ def freeze(network: nn.Module, patterns: Iterable[str]) -> None:
 
 
 def train_mode(network: nn.Module) -> None:
-    """Put a network into training mode, except layers that are frozen as a whole: their statistics stay as well."""
+    """Put a network into training mode, except what is frozen as a whole: its statistics stay as well."""
     network.train()
     for module in network.modules():
-        own = list(module.parameters(recurse=False))
-        if own and not any(parameter.requires_grad for parameter in own):
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
             module.eval()
 
 

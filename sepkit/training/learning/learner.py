@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
@@ -21,6 +22,9 @@ from sepkit.training.learning.position import Position
 from sepkit.training.learning.randomness import seed_all
 from sepkit.training.learning.schedule import Schedule
 from sepkit.training.ranks import Ranks
+
+# Skipped steps in a row after which a network is taken to be lost.
+DIVERGED = 3
 
 
 @dataclass
@@ -52,9 +56,9 @@ class Learner:
 
     @property
     def sound(self) -> bool:
-        """Whether a run may go on from here: the last step counted, and all weights are finite."""
-        tensors = [*self.network.parameters(), *self.network.buffers()]
-        return self.position.in_a_row == 0 and all(bool(torch.isfinite(t).all()) for t in tensors)
+        """Whether a run may go on from here: steps are still taken, and all weights are finite."""
+        weights = self.network.parameters()
+        return self.position.in_a_row <= DIVERGED and all(bool(torch.isfinite(weight).all()) for weight in weights)
 
 
 def build(config: RunConfig, steps_per_epoch: int, ranks: Ranks, precision: Precision) -> Learner:
@@ -73,7 +77,7 @@ def assemble(
     network = ranks.with_shared_statistics(network).to(ranks.device)
     freeze(network, settings.freeze)
     optimizer = build_optimizer(settings.optimizer, (p for p in network.parameters() if p.requires_grad))
-    average = AveragedModel(network, multi_avg_fn=_average(settings.ema), use_buffers=True) if settings.ema else None
+    average = AveragedModel(network, avg_fn=_average(settings.ema), use_buffers=True) if settings.ema else None
     return Learner(
         network=network,
         parallel=ranks.wrapped(network),
@@ -109,11 +113,14 @@ def start_from(learner: Learner, weights: ModelFile) -> list[str]:
     return list(left.values())
 
 
-def _average(decay: float) -> Any:
+def _average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
     """The moving average of torch, with a decay that grows to its limit: early averages would be of random weights."""
 
-    def update(averages: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+    def update(average: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
+        if not weight.is_floating_point():  # a table of indices, a counter
+            return weight
         seen = float(count)
-        get_ema_multi_avg_fn(min(decay, (1 + seen) / (10 + seen)))(averages, weights, count)
+        moved = torch.lerp(average, weight, 1 - min(decay, (1 + seen) / (10 + seen)))
+        return torch.where(average == weight, weight, moved)  # infinity stays what it is
 
     return update

@@ -4,7 +4,8 @@ The data's randomness has no state: it follows from the seed and the number of t
 """
 
 import random
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -47,6 +48,11 @@ def restore_random_states(states: dict[str, Tensor], device: torch.device) -> No
         torch.cuda.set_rng_state(states["cuda"], device)
 
 
-def preserved_randomness(device: torch.device) -> AbstractContextManager[None]:
-    """Let what is done inside draw from torch without a trace."""
-    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+@contextmanager
+def preserved_randomness(device: torch.device) -> Iterator[None]:
+    """Let what is done inside draw from all generators without a trace."""
+    before = random_states(device)
+    try:
+        yield
+    finally:
+        restore_random_states(before, device)

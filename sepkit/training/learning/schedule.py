@@ -3,8 +3,10 @@
 from math import cos, pi
 from typing import Any
 
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LinearLR, ReduceLROnPlateau
+import torch
+from torch.nn import Parameter
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from sepkit.config import ScheduleSettings
 
@@ -15,7 +17,8 @@ _FLOOR = 0.01
 class Schedule:
     """The rates of `[train.schedule]` for a run of `total` optimiser steps.
 
-    "constant" and "cosine" are functions of the steps taken; only "plateau" remembers more.
+    A rate is the learning rate of the config times a function of the steps taken, times the drops of "plateau". So
+    settings may change when a run goes on; all that is remembered are the steps and the drops.
     """
 
     def __init__(self, settings: ScheduleSettings, optimizer: Optimizer, total: int) -> None:
@@ -23,18 +26,14 @@ class Schedule:
         self._settings = settings
         self._optimizer = optimizer
         self._total = total
-        self._plateau: ReduceLROnPlateau | None = None
-        self._each_step: LambdaLR | LinearLR
+        # torch's scheduler drops the rate of an optimiser; that of this one is the factor of all drops.
+        self._drops = SGD([Parameter(torch.empty(0))], lr=1.0)
+        self._plateau = ReduceLROnPlateau(
+            self._drops, factor=settings.factor, patience=settings.patience, threshold=0.0
+        )
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
-        if settings.name == "plateau":
-            warmup = settings.warmup_steps
-            self._each_step = LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
-            self._plateau = ReduceLROnPlateau(
-                optimizer, factor=settings.factor, patience=settings.patience, threshold=0.0
-            )
-        else:
-            self._each_step = LambdaLR(optimizer, self._factor)
+        self._each_step = LambdaLR(optimizer, self._factor)
 
     @property
     def rate(self) -> float:
@@ -48,36 +47,38 @@ class Schedule:
 
     def judge(self, score: float) -> None:
         """Take the score of a validation, of which less is better."""
-        if self._plateau is not None:
+        if self._settings.name == "plateau":
             self._plateau.step(score)
+            self._set_rate()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` needs."""
-        plateau = self._plateau.state_dict() if self._plateau is not None else {}
-        return {"steps": self.steps, "rate": self.rate, "initial": self._initial, "plateau": plateau}
+        return {"steps": self.steps, "drop": self._drop, "plateau": self._plateau.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another schedule was. Settings, and a changed learning rate, are this one's own."""
+    def load_state_dict(self, state: dict[str, Any], *, scores_are_known: bool) -> None:
+        """Go on where another schedule was, with one's own settings; unknown scores are those of another measure."""
         self.steps = state["steps"]
-        if self._plateau is None:
-            self._each_step = LambdaLR(self._optimizer, self._factor, last_epoch=self.steps - 1)
-        elif state["plateau"]:
-            self._each_step.last_epoch = self.steps
-            own = {"factor": self._plateau.factor, "patience": self._plateau.patience}
-            self._plateau.load_state_dict({**state["plateau"], **own})
-            rate = state["rate"] * (self._initial / state["initial"])
-            for group in self._optimizer.param_groups:
-                group["lr"] = rate
+        if self._settings.name == "plateau":
+            self._drops.param_groups[0]["lr"] = state["drop"]
+            if scores_are_known:
+                own = {"factor": self._plateau.factor, "patience": self._plateau.patience}
+                self._plateau.load_state_dict({**state["plateau"], **own})
+        self._each_step = LambdaLR(self._optimizer, self._factor, last_epoch=self.steps - 1)
+        self._set_rate()
 
     @property
-    def _initial(self) -> float:
-        return float(self._optimizer.param_groups[0]["initial_lr"])
+    def _drop(self) -> float:
+        return float(self._drops.param_groups[0]["lr"])
+
+    def _set_rate(self) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * self._factor(self.steps)
 
     def _factor(self, step: int) -> float:
         warmup = self._settings.warmup_steps
         if step < warmup:
-            return (step + 1) / (warmup + 1)
-        if self._settings.name == "constant":
-            return 1.0
+            return self._drop * (step + 1) / (warmup + 1)
+        if self._settings.name != "cosine":
+            return self._drop
         done = (step - warmup) / max(1, self._total - warmup)
         return _FLOOR + (1 - _FLOOR) * 0.5 * (1 + cos(pi * min(1.0, done)))
