@@ -118,8 +118,8 @@ class TrainSettings(Section):
         every = self.validation.sdr_every
         if self.validation.monitor == "sdr" and every > min(self.epochs, self.patience):
             raise ValueError(
-                f'[train.validation] monitor = "sdr" is measured every {every} epochs (sdr_every), too rarely for '
-                f"epochs = {self.epochs} and patience = {self.patience}"
+                f'validation.monitor = "sdr" is measured every {every} epochs, too rarely for epochs = {self.epochs} '
+                f"and patience = {self.patience}; set validation.sdr_every to {min(self.epochs, self.patience)} or less"
             )
         return self
 
@@ -163,6 +163,12 @@ class RunConfig(Section):
                 f'[separate] residual = "{self.separate.residual}" is also a source; '
                 'name it otherwise, or write residual = ""'
             )
+        return self
+
+    @model_validator(mode="after")
+    def _losses_count(self) -> "RunConfig":
+        if not any(loss.weight for loss in self.losses):
+            raise ValueError("losses: at least one must have a weight above 0")
         return self
 
     @model_validator(mode="after")
@@ -311,11 +317,18 @@ def _parse(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text.strip()
 
 
+_SHAPES = {
+    "tuple_type": 'must be a list, such as ["..."]',
+    "model_type": 'must be a table, such as {name = "..."}',
+}
+
+
 def _explain_one(fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     text = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "literal_error":
         text += f".{did_you_mean(str(fault['input']), _quoted(fault['ctx']['expected']))}".rstrip(".")
+    text = _SHAPES.get(fault["type"], text)
     value = fault["input"]
     shown = f" = {value!r}" if isinstance(value, str | int | float | bool) and where else ""
     return f"{where}{shown}: {text}" if where else text

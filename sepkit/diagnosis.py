@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Literal
 
 from sepkit.errors import reason
@@ -35,8 +36,15 @@ def diagnose() -> list[Check]:
         _guarded("formats", _formats),
         _ffmpeg(),
         _guarded("museval", _museval),
+        _tensorboard(),
         *_plugins(),
     ]
+
+
+def _tensorboard() -> Check:
+    if find_spec("tensorboard") is None:
+        return Check("tensorboard", "missing", "optional, shows training: pip install 'sepkit[tensorboard]'")
+    return Check("tensorboard", "ok", version("tensorboard"))
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:

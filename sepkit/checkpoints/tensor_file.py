@@ -72,12 +72,16 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        if file.read(4) == b"PK\3\4":
-            return (
-                f"{path}: no safetensors file, but one of PyTorch's own. Make a model file of it: "
-                f"sepkit models import {path} --config CONFIG -o NAME.safetensors"
-            )
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as cause:
+        return f"{path}: cannot be read ({cause})"
+    if start == b"PK\3\4":
+        return (
+            f"{path}: no safetensors file, but one of PyTorch's own. Make a model file of it: "
+            f"sepkit models import {path} --config CONFIG -o NAME.safetensors"
+        )
     return f"{path}: corrupt, or no safetensors file ({error})"
 
 

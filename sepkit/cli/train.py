@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _SAID = {
     "all epochs done": "All epochs done",
     "no improvement": "Stopped, nothing better came,",
-    "finished before": "Nothing to do (more --epochs go on): the run was done",
+    "all epochs done before": "Nothing to do, more --epochs go on: all epochs were done",
+    "no improvement before": "Nothing to do, a larger train.patience goes on: nothing better came until the run ended",
 }
 _UNITS = {"loss": "validation loss {:.5f}", "sdr": "SDR {:.2f} dB"}
 
@@ -28,7 +29,10 @@ _UNITS = {"loss": "validation loss {:.5f}", "sdr": "SDR {:.2f} dB"}
 @click.option("--target", metavar="NAME", help="Train for this one stem.")
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Chunks in a step.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Epochs at most.")
-@click.option("--output-dir", type=options.FILE, metavar="DIR", default="checkpoints", show_default=True)
+@click.option(
+    "--output-dir", type=options.FILE, metavar="DIR", default="checkpoints", show_default=True,
+    help="Where the run's files go.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run in the output folder, if there is one.")
 @click.option("--resume-from", type=options.FILE, metavar="FILE", help="Continue from a state, or fine-tune weights.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the output folder.")
@@ -48,10 +52,11 @@ def train(
 ) -> Report:
     """Train a separator as CONFIG (a TOML file) says.
 
-    Writes config.toml, best_model.safetensors, last_state.safetensors, history.jsonl and curves.png to the output
-    folder. Ctrl-C or SIGTERM saves the state first, and the command that goes on is printed.
+    Writes config.toml, best_model.safetensors, last_state.safetensors, history.jsonl, curves.png and, with
+    TensorBoard installed, events.* to the output folder. Ctrl-C or SIGTERM saves the state first, and the command
+    that goes on is printed.
 
-    On several GPUs: torchrun --nproc-per-node N -m sepkit train CONFIG ...
+    All keys for --set: sepkit config show CONFIG. On several GPUs: torchrun --nproc-per-node N -m sepkit train CONFIG
     """
     from sepkit import config as configs
     from sepkit import device as devices
@@ -75,8 +80,9 @@ def train(
     if outcome.signal:
         return _interrupted(outcome, data)
     best = _UNITS[outcome.monitor].format(outcome.best_score)
+    where = f"in epoch {outcome.best_epoch}" if outcome.best_epoch else "before training: no epoch was better"
     human = [
-        f"{_SAID[outcome.reason]} after epoch {outcome.epochs}; best {best} in epoch {outcome.best_epoch}.",
+        f"{_SAID[outcome.reason]} after epoch {outcome.epochs}; best {best} {where}.",
         f"Model: {outcome.run.best_model}",
         f"Next: sepkit separate song.mp3 -m {outcome.run.best_model}",
     ]
@@ -86,7 +92,7 @@ def train(
 def _interrupted(outcome: "Outcome", data: dict[str, Any]) -> Report:
     """Say what goes on from here: the saved state, or the same command where there is none yet."""
     context = click.get_current_context()
-    if outcome.saved_step:
+    if outcome.saved_step is not None:
         command = again(context, without=("resume", "resume_from", "overwrite"), adding=("--resume",))
         which = (
             "the state"
@@ -98,5 +104,5 @@ def _interrupted(outcome: "Outcome", data: dict[str, Any]) -> Report:
         command = again(context)
         kept = "there is nothing to save yet. Start again with:"
     name = Signals(outcome.signal).name
-    human = [f"Stopped by {name} after epoch {outcome.epochs}, step {outcome.steps}; {kept}", f"  {command}"]
+    human = [f"Stopped by {name} at step {outcome.steps}, {outcome.epochs} epochs done; {kept}", f"  {command}"]
     return Report({**data, "signal": name, "go_on": command}, human, exit_code=128 + outcome.signal)

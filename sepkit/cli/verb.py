@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from sepkit.errors import SepkitError, reason
+from sepkit.errors import ConfigError, SepkitError, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class Verb(click.Command):
             known = isinstance(error, SepkitError)
             code = error.exit_code if isinstance(error, SepkitError) else 1
             text = str(error) if known else f"unexpected {reason(error)}; --debug shows where"
-            _print_error(text, code, as_json=as_json)
+            if _speaks() or code != ConfigError.exit_code:  # what is wrong with a config is so for every process
+                _print_error(text, code, as_json=as_json)
             ctx.exit(code)
         if as_json:
             _print_json(report.data)

@@ -61,7 +61,9 @@ def outlive_signals(worker: int) -> None:
     A group of processes gets them together, and a worker that dies takes the training process with it. One that is
     asked to end, and is not sent home in time, ends.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
 

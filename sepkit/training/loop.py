@@ -1,6 +1,6 @@
 """The training loop, from top to bottom."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from time import perf_counter
@@ -25,20 +25,25 @@ from sepkit.training.stop_signal import StopSignal, listening
 from sepkit.training.validation import Interrupted, Validator
 from sepkit.training.watching.watch import Watch
 
+# Skipped steps in a row that are shown one by one.
+SHOWN = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended. Where a signal interrupted it, `signal` is its number, and `saved_step` what it goes on from."""
 
     run: RunDirectory
-    reason: Literal["all epochs done", "no improvement", "finished before", "interrupted"]
+    reason: Literal[
+        "all epochs done", "no improvement", "all epochs done before", "no improvement before", "interrupted"
+    ]
     epochs: int
     steps: int
     monitor: str
     best_score: float | None
     best_epoch: int
     signal: int = 0
-    saved_step: int = 0
+    saved_step: int | None = None
 
 
 @flushing_denormals()
@@ -50,6 +55,7 @@ def train(
     *,
     state: dict[str, Any] | None = None,
     weights: ModelFile | None = None,
+    notes: Sequence[str] = (),
 ) -> Outcome:
     """Train until the last epoch, until `patience` epochs bring nothing better, or until a signal comes.
 
@@ -60,31 +66,32 @@ def train(
         ranks: The processes that train together, and where this one computes.
         state: The content of its state file, to continue from, or None to start afresh.
         weights: The model whose weights a fresh run starts from, or None for random ones.
+        notes: What is to be said at the start.
 
     Raises:
         ModelFileError: a file to start from cannot be used.
         TrainingError: the run diverged, cannot be validated or saved, or no epoch had a finite score.
     """
     precision = Precision.of(config.train.precision, ranks.device)
-    learner = learners.build(config, data.steps_per_epoch, ranks, precision)
+    learner = learners.build(config, data, ranks, precision)
     left = learners.start_from(learner, weights) if weights else []
-    if state:
-        restore(learner, run.last_state, state, best_is_known=run.best_model.exists())
+    same_best = state is None or restore(learner, run.last_state, state, best_is_known=run.best_model.exists())
     if _is_over(config, learner):
-        return _finished_before(run, learner)
+        return _finished_before(config, run, learner)
     objective = Objective(config)
-    with listening() as stop, Watch(config, run, learner) as watch:
-        watch.opening(data, precision, weights, left)
+    with listening(speaks=ranks.leads) as stop, Watch(config, run, learner) as watch:
+        watch.opening(data, precision, [*notes, *_about_start(learner, weights, left, same_best=same_best)])
         validator = Validator(config, data, objective, precision, ranks, lambda: stop.came)
         keeper = Keeper(config, run, learner, fresh=state is None)
         try:
             if not learner.position.step:
                 keeper.check()
-                _validate_first(config, learner, validator, watch)
+                _validate_first(config, learner, validator, watch, keeper, judged=weights is not None)
             batches = data.train_batches(learner.position.step)
             while not _is_over(config, learner):
                 _train_epoch(config, data, batches, learner, objective, precision, keeper, watch, stop)
                 started = perf_counter()
+                watch.validates()
                 validation = validator(learner.judged, whole_songs=_measures_sdr(config, learner.position.epoch + 1))
                 keeper.close_epoch(validation, started)
                 watch.epoch_done(keeper, validator)
@@ -124,8 +131,14 @@ def _train_epoch(
             keeper.save()
 
 
-def _validate_first(config: RunConfig, learner: Learner, validator: Validator, watch: Watch) -> None:
-    """A run that cannot be validated shall fail before its first epoch, not after it."""
+def _validate_first(
+    config: RunConfig, learner: Learner, validator: Validator, watch: Watch, keeper: Keeper, *, judged: bool
+) -> None:
+    """A run that cannot be validated shall fail before its first epoch, not after it.
+
+    Weights to start from are `judged`: they are the best until an epoch is better.
+    """
+    watch.validates()
     validation = validator(learner.judged, whole_songs=_measures_sdr(config, 0))
     if not isfinite(validation.loss):
         raise TrainingError(
@@ -133,6 +146,8 @@ def _validate_first(config: RunConfig, learner: Learner, validator: Validator, w
             "(sepkit data check)"
         )
     watch.validated_first(validation)
+    if judged:
+        keeper.begin(validation)
 
 
 def _measures_sdr(config: RunConfig, epoch: int) -> bool:
@@ -149,40 +164,63 @@ def _report_skipped(
     what = "gradient" if isfinite(step.loss) else "loss"
     if learner.scaler.is_enabled() and what == "gradient" and position.in_a_row < limit:
         return  # that is how a scaler finds its scale
-    tracks = broken_tracks(learner, batch)
+    tracks, broken = broken_tracks(learner, batch)
     named = ", ".join(tracks[:8]) + (f" and {len(tracks) - 8} more" if len(tracks) > 8 else "")
-    fault = f"epoch {position.epoch + 1}, step {position.epoch_step}: the {what} is not finite; tracks: {named}"
+    whose = "samples that are not finite in" if broken else "all samples are finite in the tracks"
+    fault = f"epoch {position.epoch + 1}, step {position.epoch_step}: the {what} is not finite; {whose} {named}"
     if position.in_a_row >= limit:
         raise TrainingError(
             f"{limit} steps in a row were skipped, the last in {fault}. {_kept(keeper)}"
-            "Lower train.optimizer.lr, or check the corpus for broken samples: sepkit data check"
+            + ("Check the corpus: sepkit data check" if broken else "Lower train.optimizer.lr")
         )
-    watch.say(f"Skipped {fault} ({position.in_a_row} in a row; the run ends at {limit})")
+    if position.in_a_row <= SHOWN:
+        watch.say(f"Skipped {fault} ({position.in_a_row} in a row; the run ends at {limit})")
 
 
 def _kept(keeper: Keeper) -> str:
-    return f"The state of step {keeper.saved_step} is kept. " if keeper.saved_step else ""
+    return "" if keeper.saved_step is None else f"The state of step {keeper.saved_step} is kept. "
 
 
 def _is_over(config: RunConfig, learner: Learner) -> bool:
     return learner.position.epoch >= config.train.epochs or learner.stopping.exhausted
 
 
-def _finished_before(run: RunDirectory, learner: Learner) -> Outcome:
+def _about_start(learner: Learner, weights: ModelFile | None, left: Sequence[str], *, same_best: bool) -> list[str]:
+    """What a person should know of how a run begins."""
+    notes = []
+    if weights:
+        sources = ", ".join(weights.manifest.audio.sources)
+        notes.append(f"Starting from the weights of {weights.path}, which were for {sources}")
+    if left:
+        notes.append(f"Left behind, as they do not fit: {', '.join(left)}")
+    position = learner.position
+    if position.epoch_step:
+        notes.append(f"Going on in epoch {position.epoch + 1} after step {position.epoch_step}")
+    elif position.epoch:
+        notes.append(f"Going on after epoch {position.epoch}")
+    if not same_best:
+        notes.append(
+            "The best model is missing, or is judged by another measure now: the next epoch is the best so far"
+        )
+    return notes
+
+
+def _finished_before(config: RunConfig, run: RunDirectory, learner: Learner) -> Outcome:
     if not run.best_model.exists():
         raise TrainingError(
             f"{run.path} holds a finished run whose best model is missing; train on with more --epochs, "
             f"or use its state: -m {run.last_state}"
         )
-    return _outcome(run, learner, "finished before")
+    done = learner.position.epoch >= config.train.epochs
+    return _outcome(run, learner, "all epochs done before" if done else "no improvement before")
 
 
-def _outcome(run: RunDirectory, learner: Learner, reason: str, **ended: int) -> Outcome:
+def _outcome(run: RunDirectory, learner: Learner, reason: str, **ended: int | None) -> Outcome:
     stopping, position = learner.stopping, learner.position
     if stopping.best is None and reason != "interrupted":
         raise TrainingError(
             f"no epoch had a finite validation, so there is no best model in {run.path}. "
             "Lower train.optimizer.lr, or check the corpus for broken samples"
         )
-    best = -stopping.best if stopping.best is not None and stopping.monitor == "sdr" else stopping.best
-    return Outcome(run, reason, position.epoch, position.step, stopping.monitor, best, stopping.best_epoch, **ended)  # type: ignore[arg-type]
+    best = -stopping.best if stopping.best is not None and learner.monitor == "sdr" else stopping.best
+    return Outcome(run, reason, position.epoch, position.step, learner.monitor, best, stopping.best_epoch, **ended)  # type: ignore[arg-type]

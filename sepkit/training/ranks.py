@@ -126,9 +126,10 @@ def check_shares(batch_size: int, parts: int) -> None:
     """Raise ConfigError unless a batch can be divided over the ranks, and there into `parts`."""
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if batch_size % (ranks * parts):
+        processes = f"{ranks} processes, and there over " if ranks > 1 else ""
         raise ConfigError(
-            f"train.batch_size = {batch_size} cannot be divided over {ranks} ranks x {parts} parts "
-            f"(train.accumulate); take a multiple of {ranks * parts}"
+            f"train.batch_size = {batch_size} cannot be divided over {processes}{parts} parts (train.accumulate); "
+            f"take a multiple of {ranks * parts}"
         )
 
 

@@ -10,7 +10,7 @@ from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import Manifest
 from sepkit.config import RunConfig
 from sepkit.data.loader import Data
-from sepkit.errors import ConfigError
+from sepkit.errors import ConfigError, ModelFileError
 from sepkit.training.keeping import state as states
 from sepkit.training.keeping.run_directory import RunDirectory
 from sepkit.training.learning.learner import fixed
@@ -47,14 +47,27 @@ def begin(config: RunConfig, folder: Path, device: torch.device, start: Start) -
         resumed = run.last_state if _goes_on(run, ranks, asked=start.resume) else start.resume_from
         if resumed and resumed.is_dir():
             resumed = RunDirectory(resumed).last_state
-        if resumed and states.holds_state(resumed):
+        if resumed and _holds_state(resumed, run):
             return _continue(config, run, ranks, resumed, overwrite=start.overwrite)
         weights = model_file.load(resumed) if resumed else None
         if weights:
             _check_unchanged(config, weights.manifest, weights.path, but={"sources"})
             run.check_foreign(weights.path)
         run.check_free(overwrite=start.overwrite)
-        return train(config, _data(config, ranks), run, ranks, weights=weights)
+        notes = [f"No run in {run.path} yet: a new one begins"] if start.resume else []
+        return train(config, _data(config, ranks), run, ranks, weights=weights, notes=notes)
+
+
+def _holds_state(file: Path, run: RunDirectory) -> bool:
+    try:
+        return states.holds_state(file)
+    except ModelFileError as error:
+        if file != run.last_state or not run.best_model.exists():
+            raise
+        raise ModelFileError(
+            f"{error}. The best model beside it may be whole: start from it with --resume-from {run.best_model} "
+            "and another --output-dir"
+        ) from None
 
 
 def _goes_on(run: RunDirectory, ranks: Ranks, *, asked: bool) -> bool:
@@ -78,6 +91,10 @@ def _continue(config: RunConfig, run: RunDirectory, ranks: Ranks, state: Path, *
     then = tree.get("fixed", {})
     _refuse(state, [_change(key, value, then.get(key)) for key, value in fixed(config).items()])
     is_elsewhere = state.resolve() != run.last_state.resolve()
+    if overwrite and not is_elsewhere:
+        raise ConfigError(
+            f"{state} is the state of the run in the output folder; leave out --overwrite, or --resume-from"
+        )
     if is_elsewhere:
         run.check_foreign(state)
         run.check_free(overwrite=overwrite)
@@ -116,4 +133,7 @@ def _change(key: str, now: object, then: object) -> str:
 def _refuse(file: Path, changes: Sequence[str]) -> None:
     if any(changes):
         found = "; ".join(filter(None, changes))
-        raise ConfigError(f"{file} does not fit this config: {found}. Use its values, or start afresh")
+        raise ConfigError(
+            f"{file} does not fit this config: {found}. Use its values, or start a run of its own from the best model "
+            "beside it (--resume-from; sources may differ), or from nothing"
+        )

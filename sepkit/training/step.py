@@ -58,15 +58,14 @@ def _put_back(network: nn.Module, buffers: dict[str, Tensor]) -> None:
                 buffer.copy_(buffers[name])
 
 
-def broken_tracks(learner: Learner, batch: Batch) -> list[str]:
-    """Return the tracks of the whole batch in whose chunks a sample is not finite, or all of its tracks if none is.
-
-    Every rank must call it.
+def broken_tracks(learner: Learner, batch: Batch) -> tuple[list[str], bool]:
+    """Return the tracks of the whole batch in whose chunks a sample is not finite, and True; or all of its tracks, and
+    False, if all samples are. Every rank must call it.
     """
     finite = [torch.isfinite(batch[part]).flatten(1).all(1) for part in ("mixture", "targets")]
     broken = learner.ranks.gathered(~(finite[0] & finite[1])).flatten().tolist()
     chunks = [tracks for tracks, bad in zip(batch["tracks"], broken, strict=True) if bad] or batch["tracks"]
-    return list(dict.fromkeys(track for tracks in chunks for track in tracks))
+    return list(dict.fromkeys(track for tracks in chunks for track in tracks)), any(broken)
 
 
 def _backward(learner: Learner, batch: Batch, objective: Objective, precision: Precision, parts: int) -> Tensor:

@@ -27,7 +27,7 @@ def test_frozen_weights_and_their_statistics_stay_to_the_bit(tune, trained):
     done, run = tune("--set", 'train.freeze=["encoder.*", "project.*"]', "--set", "train.ema=0.5")
     assert done.code == 0, done.err
     assert "M frozen" in done.err
-    before, after = loaded(trained), loaded(run)
+    before, after = loaded(trained), model_file.load(run / "last_state.safetensors").weights
     for name, tensor in before.items():
         frozen = ".encoder." in name or ".project." in name
         if "num_batches" not in name:
@@ -50,7 +50,7 @@ def test_another_target_keeps_all_weights(tune, trained):
     done, run = tune("--target", "drums", "--epochs", "1", *tiny)
     assert done.code == 0, done.err
     assert "Left behind" not in done.err
-    assert f"Starting from the weights of {trained}" in done.err
+    assert f"Starting from the weights of {trained}/best_model.safetensors, which were for vocals" in done.err
     learned = [n for n in loaded(trained) if "running" not in n and "num_batches" not in n]
     assert all(torch.allclose(loaded(trained)[n], loaded(run)[n], atol=1e-6) for n in learned)
     assert model_file.load(run / "best_model.safetensors").manifest.audio.sources == ("drums",)
@@ -74,6 +74,15 @@ def test_another_width_is_refused(tune):
     assert done.code == 2
     assert "model.hidden is 16, in the file 8" in done.err
     assert not run.exists()
+
+
+def test_weights_that_no_epoch_made_better_stay_the_best(tune, trained):
+    done, run = tune("--set", "train.optimizer.lr=0.5", "--set", "train.schedule.warmup_steps=0", "--json")
+    assert done.code == 0, done.err
+    assert done.json["best_epoch"] == 0
+    assert not any(row["best"] for row in history(run))
+    before, after = loaded(trained), loaded(run)
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_it_begins_with_what_it_starts_from(tune, trained):

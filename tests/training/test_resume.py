@@ -59,7 +59,7 @@ def test_row_1_killed_at_random_instants_a_run_ends_as_if_nothing_had_been(comma
     assert hidden_files(run) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_row_3_a_signal_saves_in_the_middle_of_an_epoch_and_says_how_to_go_on(command, whole, tmp_path, number, code):
     run = tmp_path / "stopped"
     process = start(*command(run, "--set", "train.steps_per_epoch=3", *EVERY_STEP), cwd=tmp_path)
@@ -130,6 +130,44 @@ def test_row_1_epochs_that_are_run_again_stand_in_the_history_once(sepkit, small
     (run / "last_state.safetensors").write_bytes(state)
     assert sepkit(*command, "--resume", "--epochs", 3).code == 0
     assert repeated(run) == before
+
+
+@pytest.mark.parametrize(
+    "change", ["losses.0.weight=100", "train.chunk_seconds=0.25", "train.source_weights={vocals=3}"]
+)
+def test_scores_of_another_measure_are_not_compared(sepkit, small_config, songs, trained, change):
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", trained, "--resume", "--epochs", 3)
+    if change.startswith("losses"):
+        small_config.write_text(small_config.read_text() + '\n[[losses]]\nname = "l1"\n')
+    done = sepkit(*command, "--set", change, "--json")
+    assert done.code == 0, done.err
+    assert "judged by another measure" in done.err
+    assert done.json["best_epoch"] == 3
+    assert sepkit(*command, "--epochs", 4).err.count("another measure") == 1
+
+
+def test_what_a_run_cannot_overwrite_unasked(sepkit, small_config, songs, tmp_path):
+    """A config that somebody wrote, where the run would put its own."""
+    mine = tmp_path / "config.toml"
+    mine.write_text(small_config.read_text())
+    done = sepkit("train", mine, "--data-dir", songs, "--output-dir", tmp_path)
+    assert done.code == 2
+    assert "config.toml would be replaced" in done.err
+    assert mine.read_text() == small_config.read_text()
+
+
+def test_how_a_run_begins_is_said(sepkit, small_config, songs, tmp_path):
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r", "--resume")
+    assert f"No run in {tmp_path / 'r'} yet: a new one begins" in sepkit(*command).err
+    assert "Going on after epoch 2" in sepkit(*command, "--epochs", 3).err
+    assert "more --epochs go on" in sepkit(*command, "--epochs", 3).out
+    state = tmp_path / "r" / "last_state.safetensors"
+    state.write_bytes(state.read_bytes()[:-9])
+    broken = sepkit(*command, "--epochs", 4)
+    assert broken.code == 1
+    assert "--resume-from" in broken.err
+    state.unlink()
+    assert "without its state" in sepkit(*command).err
 
 
 @pytest.mark.parametrize("epochs_before", [1, 2, 3])

@@ -112,7 +112,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_names_its_tracks(part, va
     assert same(before, weights(learner))
     assert same(average, learner.averaged.state_dict())
     assert learner.schedule.steps == rate
-    assert broken_tracks(learner, batch) == ["song 2", "voice 2"]
+    assert broken_tracks(learner, batch) == (["song 2", "voice 2"], True)
     assert take(*run, batch_of(seed=2)).taken
     assert learner.sound
 
@@ -124,7 +124,7 @@ def test_where_all_samples_are_finite_all_tracks_are_named():
     batch = batch_of()
     batch["mixture"] *= 1e300
     assert not take(*run, batch).taken
-    assert broken_tracks(run[1], batch) == [name for chunk in batch["tracks"] for name in chunk]
+    assert broken_tracks(run[1], batch) == ([name for chunk in batch["tracks"] for name in chunk], False)
 
 
 def test_a_finite_loss_with_a_gradient_that_is_not_is_skipped_as_well():

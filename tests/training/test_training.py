@@ -24,7 +24,7 @@ def test_resume_without_a_state_starts_and_on_a_finished_run_says_so(sepkit, sma
     assert sepkit(*command).json["reason"] == "all epochs done"
     before = (tmp_path / "r" / "best_model.safetensors").read_bytes()
     again = sepkit(*command)
-    assert (again.code, again.json["reason"]) == (0, "finished before")
+    assert (again.code, again.json["reason"]) == (0, "all epochs done before")
     assert (tmp_path / "r" / "best_model.safetensors").read_bytes() == before
     longer = sepkit(*command, "--epochs", 3).json
     assert longer["epochs"] == 3
@@ -211,8 +211,8 @@ def test_fp16_with_a_scaler_on_cuda(sepkit, small_config, songs, tmp_path):
 
 
 def test_early_stopping_never_takes_nan_for_better():
-    assert not EarlyStopping(2, "loss").update(1, float("nan"))
-    stopping = EarlyStopping(2, "loss")
+    assert not EarlyStopping(2, "").update(1, float("nan"))
+    stopping = EarlyStopping(2, "")
     assert stopping.update(1, 1.0)
     assert not stopping.update(2, float("nan"))
     assert not stopping.exhausted
@@ -222,7 +222,7 @@ def test_early_stopping_never_takes_nan_for_better():
 
 
 def test_epochs_without_a_score_are_waited_for_as_well():
-    stopping = EarlyStopping(3, "sdr")
+    stopping = EarlyStopping(3, "")
     assert stopping.update(2, -5.0)
     assert not stopping.update(3, None)
     assert not stopping.update(4, -4.0)

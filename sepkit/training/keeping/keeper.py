@@ -29,7 +29,7 @@ class Keeper:
         self._learner = learner
         self._fresh = fresh
         self._saved_at = monotonic()
-        self._saved_step = 0 if fresh else learner.position.step
+        self._saved_step = None if fresh else learner.position.step
         self.history: list[dict[str, Any]] = [] if fresh else run.read_history(learner.position.epoch)
 
     @property
@@ -43,8 +43,8 @@ class Keeper:
         return monotonic() - self._saved_at >= 60 * self._config.train.save_minutes
 
     @property
-    def saved_step(self) -> int:
-        """The step that can be gone on from; 0: there is none."""
+    def saved_step(self) -> int | None:
+        """The step that can be gone on from, if there is any."""
         return self._saved_step
 
     def check(self) -> None:
@@ -55,6 +55,11 @@ class Keeper:
                 self._stage(commit, state, better=True, sound=True)
                 commit.discard()
 
+    def begin(self, validation: Validation) -> None:
+        """Keep the weights that a run starts from as the best so far."""
+        if self._learner.stopping.update(0, validation.score(self._learner.monitor)):
+            self._write(better=True, sound=True)
+
     def save(self) -> None:
         """Save the state within an epoch, if anything was learned since the last time."""
         if self._learner.position.step != self._saved_step:
@@ -63,7 +68,7 @@ class Keeper:
     def close_epoch(self, validation: Validation, started: float) -> None:
         """End an epoch, whose validation started at `started`: judge it, note it, keep it."""
         learner, position = self._learner, self._learner.position
-        score = validation.score(learner.stopping.monitor)
+        score = validation.score(learner.monitor)
         better = learner.stopping.update(position.epoch + 1, score)
         self.history.append(
             {

@@ -1,6 +1,6 @@
 """The state of a learner: taken from it, and given to another that goes on from there."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +30,23 @@ def state_of(learner: Learner) -> dict[str, Any]:
     }
 
 
-def restore(learner: Learner, state: Path, tree: dict[str, Any], *, best_is_known: bool) -> None:
+def restore(learner: Learner, state: Path, tree: dict[str, Any], *, best_is_known: bool) -> bool:
     """Continue from the tree of a state. Settings come from the config, which may have changed; moments and counters
     from the file.
 
-    Without `best_is_known` the best model did not come along, and the next finite score is the best.
+    Returns whether the best score is still that of the state. It is not without `best_is_known`, where the best model
+    did not come along, and not where scores are measured differently now. Then the next finite score is the best.
 
     Raises:
         ModelFileError: the weights do not fit, or something is missing.
     """
     try:
-        _restore(learner, state, tree, best_is_known=best_is_known)
+        return _restore(learner, state, tree, best_is_known=best_is_known)
     except KeyError as error:
         raise ModelFileError(f"{state}: the state lacks {error}; it was written by another version of sepkit") from None
 
 
-def _restore(learner: Learner, state: Path, tree: dict[str, Any], *, best_is_known: bool) -> None:
+def _restore(learner: Learner, state: Path, tree: dict[str, Any], *, best_is_known: bool) -> bool:
     model_file.check_weights(state, learner.network.state_dict(), tree["model"])
     learner.network.load_state_dict(tree["model"])
     if learner.averaged is not None:  # an average that begins now begins with what has been learned
@@ -56,11 +57,14 @@ def _restore(learner: Learner, state: Path, tree: dict[str, Any], *, best_is_kno
     if tree["scaler"] and learner.scaler.is_enabled():  # a run may go on where there is nothing to scale, or begin to
         learner.scaler.load_state_dict(tree["scaler"])
     learner.position = Position(**tree["position"])
-    same_scores = tree["stopping"]["monitor"] == learner.stopping.monitor
+    same_scores = tree["stopping"]["measure"] == learner.stopping.measure
     learner.schedule.load_state_dict(tree["schedule"], scores_are_known=same_scores)
     known = best_is_known and same_scores
-    then = tree["stopping"] if known else {"epoch": learner.position.epoch, "best_epoch": learner.position.epoch}
-    learner.stopping = EarlyStopping(**{**asdict(learner.stopping), **then, "patience": learner.stopping.patience})
+    epoch = learner.position.epoch
+    then = EarlyStopping(**tree["stopping"])
+    own = replace(learner.stopping, epoch=epoch, best_epoch=epoch)
+    learner.stopping = replace(then, patience=own.patience) if known else own
     if learner.ranks.number < len(tree["random"]["torch"]):
         mine = {name: rows[learner.ranks.number].clone() for name, rows in tree["random"].items()}
         restore_random_states(mine, learner.ranks.device)
+    return known

@@ -50,9 +50,21 @@ class RunDirectory:
 
     def check_free(self, *, overwrite: bool) -> None:
         """Raise ConfigError if the folder holds a run that nobody allowed to overwrite."""
-        if self.used() and not overwrite:
-            way_on = "continue it with --resume" if self.last_state.exists() else "give another --output-dir"
-            raise ConfigError(f"{self.path} holds a run already: {way_on}, or replace it with --overwrite")
+        if overwrite:
+            return
+        if self.last_state.exists():
+            raise ConfigError(
+                f"{self.path} holds a run already: continue it with --resume, or replace it with --overwrite"
+            )
+        if self.used():
+            raise ConfigError(
+                f"{self.path} holds a run already, without its state: start from its best model with --resume-from "
+                f"{self.best_model} and another --output-dir, or replace it with --overwrite"
+            )
+        if self.config.exists():
+            raise ConfigError(
+                f"{self.config} would be replaced; give another --output-dir, or allow it with --overwrite"
+            )
 
     def check_foreign(self, file: Path) -> None:
         """Raise ConfigError if a new run here would remove the file that it starts from."""

@@ -10,14 +10,14 @@ class EarlyStopping:
 
     Attributes:
         patience: Epochs without a better score that are waited for.
-        monitor: What the scores are.
+        measure: What the scores are: two of different measures cannot be compared.
         best: The best score, None before the first finite one.
         best_epoch: Its epoch, or the one from which on is waited.
         epoch: The last epoch that was heard of.
     """
 
     patience: int
-    monitor: str
+    measure: str
     best: float | None = None
     best_epoch: int = 0
     epoch: int = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.config import RunConfig
+from sepkit.data.loader import Data
 from sepkit.device import Precision
 from sepkit.training.learning.early_stopping import EarlyStopping
 from sepkit.training.learning.freezing import freeze
@@ -35,6 +37,7 @@ class Learner:
         network: The network, which the optimiser changes.
         parallel: The same behind what averages gradients over ranks.
         averaged: The moving average of its weights, if there is one.
+        monitor: Which score of a validation counts, "loss" or "sdr".
         fixed: The settings that cannot change when a run goes on.
     """
 
@@ -46,6 +49,7 @@ class Learner:
     scaler: torch.amp.GradScaler
     stopping: EarlyStopping
     ranks: Ranks
+    monitor: str
     fixed: dict[str, Any]
     position: Position = field(default_factory=Position)
 
@@ -61,12 +65,14 @@ class Learner:
         return self.position.in_a_row <= DIVERGED and all(bool(torch.isfinite(weight).all()) for weight in weights)
 
 
-def build(config: RunConfig, steps_per_epoch: int, ranks: Ranks, precision: Precision) -> Learner:
+def build(config: RunConfig, data: Data, ranks: Ranks, precision: Precision) -> Learner:
     """Return a learner with random weights, the same on every rank; what is random later differs."""
     seed_all(config.seed)
     network = config.model.build(config.audio)
     seed_all(config.seed + ranks.number)
-    return assemble(config, network, steps_per_epoch, ranks, precision)
+    learner = assemble(config, network, data.steps_per_epoch, ranks, precision)
+    learner.stopping.measure = _measure(config, [song.name for song in data.validation_songs])
+    return learner
 
 
 def assemble(
@@ -85,8 +91,9 @@ def assemble(
         optimizer=optimizer,
         schedule=Schedule(settings.schedule, optimizer, settings.epochs * steps_per_epoch),
         scaler=precision.scaler(),
-        stopping=EarlyStopping(settings.patience, settings.validation.monitor),
+        stopping=EarlyStopping(settings.patience, _measure(config, ())),
         ranks=ranks,
+        monitor=settings.validation.monitor,
         fixed=fixed(config),
     )
 
@@ -111,6 +118,13 @@ def start_from(learner: Learner, weights: ModelFile) -> list[str]:
     if learner.averaged is not None:
         learner.averaged.module.load_state_dict(learner.network.state_dict())
     return list(left.values())
+
+
+def _measure(config: RunConfig, songs: Sequence[str]) -> str:
+    """Return all that the score of a validation depends on beside the network."""
+    losses = [loss.model_dump(mode="json") for loss in config.losses]
+    train = config.train
+    return json.dumps([train.validation.monitor, losses, train.source_weights, train.chunk_seconds, list(songs)])
 
 
 def _average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:

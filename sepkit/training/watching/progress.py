@@ -17,16 +17,17 @@ class TrainingProgress:
         self._done = 0
         self._console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.5f}  {task.fields[speed]:.1f} chunks/s"),
+            TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
             disable=not (shown and self._console.is_terminal),
         )
-        self._task = self._bar.add_task("", epoch=0, epochs=epochs, loss=0.0, speed=0.0)
+        self._task = self._bar.add_task("", figures="", visible=False)
+        self._waiting = self._bar.add_task("validating", total=None, figures="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -43,21 +44,28 @@ class TrainingProgress:
     def epoch(self, epoch: int, steps: int, done: int) -> None:
         """Start the bar of an epoch of which some steps are done."""
         self._done = done
-        self._bar.reset(self._task, total=steps, completed=done, epoch=epoch, epochs=self._epochs, loss=0.0, speed=0.0)
+        description = f"epoch {epoch}/{self._epochs}"
+        self._bar.update(self._waiting, visible=False)
+        self._bar.reset(self._task, total=steps, completed=done, description=description, figures="", visible=True)
+
+    def validates(self) -> None:
+        """Show that validation goes on instead of an epoch."""
+        self._bar.update(self._task, visible=False)
+        self._bar.reset(self._waiting, visible=True)
 
     def step(self, loss: float) -> None:
         """Count a step with its mean loss so far."""
         task = self._bar.tasks[0]
         speed = (task.completed + 1 - self._done) * self._batch_size / max(task.elapsed or 0.0, 1e-6)
-        self._bar.update(self._task, advance=1, loss=loss, speed=speed)
+        self._bar.update(self._task, advance=1, figures=f"loss {loss:.5f}  {speed:.1f} chunks/s")
 
-    def epoch_done(self, row: dict[str, Any], sdr: str, waited: int, patience: int) -> None:
-        """Print the row of an epoch, with its SDR as a text."""
-        mark = "best" if row["best"] else f"no better for {waited} of {patience}"
+    def epoch_done(self, row: dict[str, Any], sdr: str, waited: int, patience: int, *, judged: bool) -> None:
+        """Print the row of an epoch, with its SDR as a text; `judged` says whether what is monitored was measured."""
+        mark = "best" if row["best"] else "" if not judged else f"no better for {waited} of {patience}"
         self.say(
             f"epoch {row['epoch']:>4}/{self._epochs}  train {_number(row['train_loss'])}  "
-            f"validation {_number(row['validation_loss'])}{sdr}  {row['chunks_per_second']:6.1f} chunks/s  "
-            f"{row['seconds']:6.1f} s  {mark}"
+            f"validation {_number(row['validation_loss'])}  {row['chunks_per_second']:6.1f} chunks/s  "
+            f"{row['seconds']:6.1f} s{sdr}  {mark}".rstrip()
         )
 
 

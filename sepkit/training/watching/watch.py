@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import Track
 from sepkit.config import RunConfig
 from sepkit.data.loader import Data
@@ -55,19 +54,15 @@ class Watch:
         """Print a line, if there is something to say."""
         self._progress.say(text)
 
-    def opening(self, data: Data, precision: Precision, weights: ModelFile | None, left: Sequence[str]) -> None:
-        """Say what is trained, where it starts, and what would make it faster."""
-        if not self._leads:
-            return
-        self.say(_opening(self._config, data, self._learner, precision))
-        if weights:
-            self.say(f"Starting from the weights of {weights.path}")
-        if left:
-            self.say(f"Left behind, as they do not fit: {', '.join(left)}")
-        position = self._learner.position
-        if position.epoch_step:
-            self.say(f"Going on in epoch {position.epoch + 1} after step {position.epoch_step}")
-        self.say(data.advice())
+    def opening(self, data: Data, precision: Precision, notes: Sequence[str]) -> None:
+        """Say what is trained, how it begins, and what would make it faster."""
+        if self._leads:
+            for line in (_opening(self._config, data, self._learner, precision), *notes, data.advice()):
+                self.say(line)
+
+    def validates(self) -> None:
+        """Let the bar wait for a validation."""
+        self._progress.validates()
 
     def validated_first(self, validation: Validation) -> None:
         """Print what a run starts from."""
@@ -87,7 +82,8 @@ class Watch:
         if not self._leads:
             return
         row, stopping = keeper.history[-1], self._learner.stopping
-        self._progress.epoch_done(row, _decibels(row["sdr"]), stopping.waited, stopping.patience)
+        judged = self._learner.monitor == "loss" or row["sdr"] is not None
+        self._progress.epoch_done(row, _decibels(row["sdr"]), stopping.waited, stopping.patience, judged=judged)
         if not keeper.begun:
             return
         if self._events is None:
