@@ -22,6 +22,8 @@ def test_a_terminal_shows_a_bar_with_epoch_loss_speed_and_time_left(small_config
         songs,
         "--output-dir",
         tmp_path / "r",
+        "--set",
+        "train.steps_per_epoch=40",
     ]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=environment)
@@ -36,4 +38,6 @@ def test_a_terminal_shows_a_bar_with_epoch_loss_speed_and_time_left(small_config
         os.close(terminal)
     assert process.wait() == 0, shown.decode()
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
-    assert re.search(r"epoch 2/2 .*3/3 loss 0\.\d{5} +\d+\.\d chunks/s \d:\d\d:\d\d", text), text
+    assert re.search(r"epoch 2/2 [^/]*\d+/40 loss 0\.\d{5} +\d+\.\d chunks/s \d:\d\d:\d\d", text), text
+    assert re.search(r"validating [^/]*0/\?", text), text
+    assert "epoch 0" not in text

@@ -62,7 +62,7 @@ class Keeper:
 
     def save(self) -> None:
         """Save the state within an epoch, if anything was learned since the last time."""
-        if self._learner.position.step != self._saved_step:
+        if self._learner.position.step not in (0, self._saved_step):
             self._write(better=False, sound=True)
 
     def close_epoch(self, validation: Validation, started: float) -> None:
