@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from sepkit.atomic import Commit
 from sepkit.checkpoints import tensor_file
 from sepkit.component import AudioSpec
-from sepkit.config import AnyModel, RunConfig, SeparateSettings, explain
+from sepkit.config import AnyModel, RunConfig, explain
 from sepkit.errors import ModelFileError, PluginError, reason
 from sepkit.registry import MODELS
+from sepkit.settings import SeparateSettings
 
 
 class Provider(BaseModel):

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sepkit.config import TrainSettings
 from sepkit.data.song import REST, Part, Song
 from sepkit.errors import CorpusError
+from sepkit.settings import TrainSettings
 
 # Two chunks of one stem that are mixed keep the energy of one.
 HALF_ENERGY = 0.5**0.5

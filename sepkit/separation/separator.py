@@ -18,10 +18,10 @@ from sepkit.audio.write import BitDepth
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import AudioSpec, check_stem_name
-from sepkit.config import SeparateSettings
 from sepkit.errors import ConfigError, did_you_mean
 from sepkit.separation.output import Written, plan, write_stems
 from sepkit.separation.overlap_add import Chunking, overlap_add
+from sepkit.settings import SeparateSettings
 
 
 @dataclass(frozen=True, slots=True)

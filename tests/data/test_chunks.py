@@ -9,13 +9,14 @@ import torch
 
 from sepkit import config as configs
 from sepkit.component import AudioSpec
-from sepkit.config import Shortcuts, TrainSettings
+from sepkit.config import Shortcuts
 from sepkit.data.draw import Draw
 from sepkit.data.loader import Data
 from sepkit.data.song import songs_of
 from sepkit.data.sounds import with_sounding
 from sepkit.datasets.folder import Folder
 from sepkit.errors import CorpusError
+from sepkit.settings import TrainSettings
 from tests.conftest import write_songs
 
 

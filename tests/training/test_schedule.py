@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sepkit.config import ScheduleSettings
+from sepkit.settings import ScheduleSettings
 from sepkit.training.learning.schedule import Schedule
 
 TOTAL = 40

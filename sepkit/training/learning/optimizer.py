@@ -6,7 +6,7 @@ import torch
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-from sepkit.config import OptimizerSettings
+from sepkit.settings import OptimizerSettings
 
 
 def build_optimizer(settings: OptimizerSettings, parameters: Iterable[Parameter]) -> Optimizer:

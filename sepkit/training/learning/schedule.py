@@ -8,7 +8,7 @@ from torch.nn import Parameter
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from sepkit.config import ScheduleSettings
+from sepkit.settings import ScheduleSettings
 
 # Where the cosine ends, as a share of the learning rate.
 _FLOOR = 0.01
