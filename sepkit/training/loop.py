@@ -124,7 +124,8 @@ def _train_epoch(
         if not step.taken:
             _report_skipped(config, learner, batch, step, keeper, watch)
         watch.step_done()
-        stop.number, due = learner.ranks.largest(stop.number, learner.ranks.leads and keeper.due)
+        signal, due = learner.ranks.largest(stop.number, learner.ranks.leads and keeper.due)
+        stop.hear_of(signal)
         if stop.came:
             raise Interrupted
         if due and step.taken and position.epoch_step < data.steps_per_epoch:

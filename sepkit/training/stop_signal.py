@@ -36,8 +36,13 @@ class StopSignal:
             self._say(_SHOW_CURSOR if sys.stderr.isatty() else "")
             os._exit(128 + number)  # files appear by renaming, so there is nothing that could be left half done
         if not self.came:
-            self.number, self._at = number, monotonic()
+            self.hear_of(number)
             self._say(f"\n{signal.Signals(number).name}: stopping after this step; a second one stops without saving\n")
+
+    def hear_of(self, number: int) -> None:
+        """Take over a signal that came to this process, or to another that trains with it."""
+        if number and not self.came:
+            self.number, self._at = number, monotonic()
 
     def _say(self, text: str) -> None:
         """Write past all buffers: the handler may have interrupted whoever was filling them."""

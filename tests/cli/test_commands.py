@@ -11,8 +11,9 @@ from tests.conftest import CONFIGS, write_songs
 
 
 def test_train_writes_the_run_directory(trained):
-    assert {p.name for p in trained.iterdir()} == {
-        "config.toml", "best_model.safetensors", "last_state.safetensors", "history.jsonl"
+    names = {"events" if p.name.startswith("events.out.tfevents") else p.name for p in trained.iterdir()}
+    assert names == {
+        "config.toml", "best_model.safetensors", "last_state.safetensors", "history.jsonl", "curves.png", "events"
     }  # fmt: skip
     rows = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]

@@ -187,7 +187,7 @@ def test_a_signal_to_torchrun_saves_the_state_of_all_ranks(small_config, songs, 
     out, _ = process.communicate(timeout=300)
     assert "torchrun --nproc-per-node 2 -m sepkit train" in out
     assert hidden_files(run) == []
-    steps = int(out.partition(", step ")[2].partition(";")[0])
+    steps = int(out.partition("at step ")[2].partition(",")[0])
     end(torchrun(2, *command, "--resume", "--epochs", max(1, -(-(steps + 1) // 3))))
 
 

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from sepkit.training.stop_signal import listening
+from sepkit.training.stop_signal import StopSignal, listening
 
 WAITING = """
 import time
-from sepkit.training.stop_signal import listening
+from sepkit.training.stop_signal import StopSignal, listening
 with listening() as stop:
     print("listening", flush=True)
     while not stop.came:
@@ -35,6 +35,16 @@ def test_a_second_signal_ends_at_once_what_does_not_end(first, second):
         assert process.poll() is None
         process.send_signal(second)
         assert process.wait(10) == 128 + second
+
+
+def test_a_signal_that_another_process_told_of_is_the_first_as_well():
+    stop = StopSignal(speaks=False)
+    stop.hear_of(0)
+    assert not stop.came
+    stop.hear_of(signal.SIGTERM)
+    stop.receive(signal.SIGTERM, None)  # the same, a moment later: no reason to end at once
+    stop.hear_of(signal.SIGINT)
+    assert stop.number == signal.SIGTERM
 
 
 def test_who_handled_signals_before_handles_them_again():
