@@ -165,7 +165,11 @@ class ModelConfig(Component):
 
     @abstractmethod
     def build(self, audio: AudioSpec) -> nn.Module:
-        """Return a network with random weights: [batch, channel, time] -> [batch, source, channel, time]."""
+        """Return a network with random weights: [batch, channel, time] -> [batch, source, channel, time].
+
+        If it has a submodule called `mask_network`, from one tensor of spectra to one of masks, both with the batch
+        first and the frames last and any number of both, that part can be exported and run without PyTorch.
+        """
 
     def full_band(self, trained: AudioSpec, wanted: AudioSpec) -> nn.Module | None:
         """Return a network that uses the weights of `build(trained)` at another rate and channel count.

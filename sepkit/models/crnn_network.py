@@ -40,7 +40,7 @@ class CRNNModule(nn.Module):
     def __init__(self, config: CRNN, audio: AudioSpec, size: STFTSize) -> None:
         super().__init__()
         self.size = size
-        self.network = MaskNetwork(config, len(audio.sources))
+        self.mask_network = MaskNetwork(config, len(audio.sources))
         self.extension_bins = max(1, round(EXTENSION_HZ * config.n_fft / audio.sample_rate))
         self.register_buffer("window", torch.hann_window(size.n_fft), persistent=False)
 
@@ -56,9 +56,9 @@ class CRNNModule(nn.Module):
         """Return the mask [B, S, n_fft / 2 + 1, T] of any STFT size for an unscaled magnitude [B, n_fft / 2 + 1, T]."""
         bins = magnitude.shape[1]
         scaled = magnitude * (2.0 / self.size.n_fft * 2.0)
-        band = functional.pad(scaled, (0, 0, 0, max(0, self.network.bins - bins)))[:, : self.network.bins]
-        mask = self.network(band[:, None]).to(magnitude.dtype)
-        above = max(0, bins - self.network.bins)
+        band = functional.pad(scaled, (0, 0, 0, max(0, self.mask_network.bins - bins)))[:, : self.mask_network.bins]
+        mask = self.mask_network(band[:, None]).to(magnitude.dtype)
+        above = max(0, bins - self.mask_network.bins)
         top = mask[:, :, -self.extension_bins :].mean(2, keepdim=True)
         return torch.cat([mask[:, :, :bins], top.expand(-1, -1, above, -1)], 2)
 

@@ -111,12 +111,13 @@ def test_a_checkpoint_of_lightning_comes_over(convert, weights, small_config, tm
 
 
 def test_weights_may_share_memory_be_parameters_and_lie_in_any_order(convert, weights, small_config, tmp_path):
-    rows, columns = "network.project.0.weight", "network.expand.weight"
+    rows, columns = "mask_network.project.0.weight", "mask_network.expand.weight"
     block = torch.randn(3, 128, 16)
     tree = dict(weights)
     tree[rows], tree[columns] = block[1].T, block[2]  # views with strides and an offset
-    tree["network.project.1.weight"] = tree["network.project.1.bias"]  # the same tensor twice
-    tree["network.encoder.0.0.weight"] = weights["network.encoder.0.0.weight"].to(memory_format=torch.channels_last)
+    tree["mask_network.project.1.weight"] = tree["mask_network.project.1.bias"]  # the same tensor twice
+    kernel = "mask_network.encoder.0.0.weight"
+    tree[kernel] = weights[kernel].to(memory_format=torch.channels_last)
     expected = {name: value.clone().contiguous() for name, value in tree.items()}
     learnt = {name for name, _ in network(small_config).named_parameters()}
     tree = {n: torch.nn.Parameter(t) if n in learnt else t for n, t in tree.items()}
@@ -154,16 +155,16 @@ def test_a_file_of_pytorch_1_6_comes_over(convert, weights, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda w: w.pop("network.scale.num_batches_tracked"), "network.scale.num_batches_tracked missing"),
+        (lambda w: w.pop("mask_network.scale.num_batches_tracked"), "mask_network.scale.num_batches_tracked missing"),
         (lambda w: w.update(extra=torch.zeros(1)), "extra unknown"),
-        (lambda w: w.update({"network.expand.bias": torch.zeros(7)}), r"is \(7,\) float32, not \(128,\) float32"),
-        (lambda w: w.update({"network.expand.bias": torch.zeros(128).int()}), "expand.bias is .* int32, not"),
-        (lambda w: w.update({"network.scale.num_batches_tracked": torch.tensor(0.5)}), "is .* float32, not .* int64"),
-        (lambda w: w["network.expand.bias"][3:4].fill_(float("nan")), r"not finite \(network.expand.bias\)"),
-        (lambda w: w["network.expand.bias"][3:4].fill_(float("-inf")), r"not finite \(network.expand.bias\)"),
-        (lambda w: w.update({"network.expand.bias": torch.ones(128).double() * 1e300}), r"not finite \(network.expand"),
+        (lambda w: w.update({"mask_network.expand.bias": torch.zeros(7)}), r"is \(7,\) float32, not \(128,\) float32"),
+        (lambda w: w.update({"mask_network.expand.bias": torch.zeros(128).int()}), "expand.bias is .* int32, not"),
+        (lambda w: w.update({"mask_network.scale.num_batches_tracked": torch.tensor(0.5)}), "float32, not .* int64"),
+        (lambda w: w["mask_network.expand.bias"][3:4].fill_(float("nan")), r"not finite \(mask_network.expand.bias\)"),
+        (lambda w: w["mask_network.expand.bias"][3:4].fill_(float("-inf")), r"not finite \(mask_network.expand.bias\)"),
+        (lambda w: w.update({"mask_network.expand.bias": torch.ones(128).double() * 1e300}), r"not finite"),
         (lambda w: w.clear(), "no weights by name"),
-        (lambda w: w.update(text="x"), "no weights by name, neither at the top, which holds network.scale.weight"),
+        (lambda w: w.update(text="x"), "no weights by name, neither at the top, which holds mask_network.scale.weight"),
     ],
 )  # fmt: skip
 def test_weights_of_another_network_are_refused(refused, weights, tmp_path, change, message):
@@ -172,9 +173,9 @@ def test_weights_of_another_network_are_refused(refused, weights, tmp_path, chan
 
 
 def test_with_another_prefix_only_what_is_missing_is_named(refused, weights, tmp_path):
-    del weights["network.expand.bias"]
+    del weights["mask_network.expand.bias"]
     text = refused(
-        saved(tmp_path / "w.pth", {f"module.{n}": t for n, t in weights.items()}), "network.expand.bias missing"
+        saved(tmp_path / "w.pth", {f"module.{n}": t for n, t in weights.items()}), "mask_network.expand.bias missing"
     )
     assert "unknown" not in text
 

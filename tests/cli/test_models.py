@@ -94,7 +94,7 @@ def test_row_11_a_model_file_with_one_flipped_bit_is_corrupt(sepkit, path, tmp_p
 
 
 def nan(manifest, tensors):
-    tensors["network.expand.bias"][5] = float("nan")
+    tensors["mask_network.expand.bias"][5] = float("nan")
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def nan(manifest, tensors):
         (lambda m, t: m.update(format=99, sepkit="9.8.7"), ("format 99", "sepkit 9.8.7", "pip install -U sepkit")),
         (lambda m, t: m.pop("audio"), ("audio",)),
         (lambda m, t: m.pop("separate"), ("separate",)),
-        (lambda m, t: (t.pop("network.expand.bias"), t.pop("network.scale.weight")), ("expand.bias missing", "scale")),
-        (nan, ("not finite", "network.expand.bias")),
+        (lambda m, t: (t.pop("mask_network.expand.bias"), t.pop("mask_network.scale.weight")), ("expand.bias", "scale")),
+        (nan, ("not finite", "mask_network.expand.bias")),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("verb", ["info", "separate"])

@@ -12,7 +12,7 @@ def freeze(network: nn.Module, patterns: Iterable[str]) -> None:
     """Exclude the weights that match a pattern (*, ?) from training.
 
     A pattern is compared from the start of a weight's name and from each dot in it, so "encoder.*" finds
-    "network.encoder.0.weight".
+    "mask_network.encoder.0.weight".
 
     Raises:
         ConfigError: a pattern matches nothing, or nothing is left to learn.
