@@ -107,7 +107,7 @@ def nan(manifest, tensors):
         (lambda m, t: m.update(format=99, sepkit="9.8.7"), ("format 99", "sepkit 9.8.7", "pip install -U sepkit")),
         (lambda m, t: m.pop("audio"), ("audio",)),
         (lambda m, t: m.pop("separate"), ("separate",)),
-        (lambda m, t: (t.pop("mask_network.expand.bias"), t.pop("mask_network.scale.weight")), ("expand.bias", "scale")),
+        (lambda m, t: [t.pop(f"mask_network.{n}") for n in ("expand.bias", "scale.weight")], ("expand.bias", "scale")),
         (nan, ("not finite", "mask_network.expand.bias")),
     ],
 )  # fmt: skip
