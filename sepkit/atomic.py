@@ -39,8 +39,8 @@ class Commit:
         temporary = Path(name)
         self._staged.append((temporary, path))
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        _flush(temporary)
+        temporary.chmod(0o666 & ~umask())
+        flush(temporary)
         check(temporary)
 
     def text(self, path: Path, text: str) -> None:
@@ -67,7 +67,7 @@ class Commit:
             if path not in replaced:
                 path.unlink(missing_ok=True)
         for folder in {path.parent for path in (*replaced, *self._removed)}:
-            _flush(folder)
+            flush(folder)
 
 
 @contextmanager
@@ -97,7 +97,8 @@ def _prefix(path: Path) -> str:
     return f".{path.name[:40]}."
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -105,7 +106,8 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return the permissions that new files of this process do not get."""
     current = os.umask(0o022)
     os.umask(current)
     return current

@@ -25,13 +25,13 @@ def choose(name: str) -> torch.device:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute in one thread, as it does in a loader's workers, where nothing is to be done."""
+def threads(count: int) -> Iterator[None]:
+    """Let each thread that computes with torch from here on use `count` threads."""
     before = torch.get_num_threads()
-    if before == 1:  # each setting makes torch's pools of threads anew
+    if before == count:  # each setting makes torch's pools of threads anew
         yield
         return
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -37,6 +37,7 @@ def diagnose() -> list[Check]:
         _ffmpeg(),
         _guarded("museval", _museval),
         _tensorboard(),
+        _guarded("onnx", _onnx),
         *_plugins(),
     ]
 
@@ -45,6 +46,12 @@ def _tensorboard() -> Check:
     if find_spec("tensorboard") is None:
         return Check("tensorboard", "missing", "optional, shows training: pip install 'sepkit[tensorboard]'")
     return Check("tensorboard", "ok", version("tensorboard"))
+
+
+def _onnx() -> Check:
+    if None in (find_spec("onnx"), find_spec("onnxruntime")):
+        return Check("onnx", "missing", "optional, 2-4 times faster on a CPU: pip install 'sepkit[onnx]'")
+    return Check("onnx", "ok", f"{version('onnx')}, ONNX Runtime {version('onnxruntime')}")
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:

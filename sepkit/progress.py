@@ -1,16 +1,19 @@
-"""How far a long search has come: a bar on stderr in a terminal, a line at its start anywhere else."""
+"""How far work has come: a bar on stderr in a terminal."""
 
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Self, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 Item = TypeVar("Item")
 
 
 def watched(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
-    """Yield `items`, and show how many of `total` have come; nothing if there are none."""
+    """Yield `items`, and show how many of `total` have come; nothing if there are none. Outside of a terminal a line
+    stands at the start.
+    """
     if not total:
         return
     console = Console(stderr=True)
@@ -21,3 +24,31 @@ def watched(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         yield from bar.track(items, total=total, description=text)
+
+
+class Songs:
+    """Context manager: a bar on stderr in a terminal for each song that is worked on, and nothing anywhere else."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def watched(self, name: str) -> Callable[[float, float], None]:
+        """Return what is to be told how much of how much is done of the next song; the bar of the last one goes."""
+        for task in self._bars.task_ids:
+            self._bars.remove_task(task)
+        task = self._bars.add_task(name)
+        return lambda done, total: self._bars.update(task, completed=done, total=total)

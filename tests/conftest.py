@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,16 @@ import pytest
 import soundfile
 import torch
 
+from sepkit import config as configs
 from sepkit import plugins
+from sepkit.atomic import Commit
+from sepkit.checkpoints import model_file
 from sepkit.cli import main
 
 torch.set_num_threads(2)
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
 
 # A network and a run small enough for a test, at 8 kHz.
 SMALL = """
@@ -123,6 +128,21 @@ def trained(sepkit, small_config, songs, tmp_path):
     outcome = sepkit("train", small_config, "--data-dir", songs, "--output-dir", run)
     assert outcome.code == 0, outcome.err
     return run
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory):
+    """A model file of the small network as it is before training, with masks that differ between songs and bins."""
+    path = tmp_path_factory.mktemp("model") / "best_model.safetensors"
+    config = configs.validate(tomllib.loads(SMALL), "small")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = config.model.build(config.audio).eval()
+        with torch.no_grad():
+            network.mask_network.decoder[-1].weight *= 20
+    with Commit() as commit:
+        model_file.stage(commit, path, network, model_file.manifest_of(config))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,18 @@
-"""Audio streams that libsndfile cannot read, such as those of a `.stem.mp4`: probed by stempeg, decoded by ffmpeg.
+"""Audio that libsndfile cannot read, decoded by ffmpeg.
 
-stempeg's own reader decodes from the start of the file at every call. Here ffmpeg seeks instead; it is asked for a
-little more than is wanted, because a lossy codec needs some frames before its output is that of the whole stream.
+The streams of a corpus, such as those of a `.stem.mp4`, are read in part. stempeg's own reader decodes from the start
+of the file at every call. Here ffmpeg seeks instead; it is asked for a little more than is wanted, because a lossy
+codec needs some frames before its output is that of the whole stream.
+
+Containers from strangers are decoded from their start, under a time limit: not all of them say where a frame is.
 """
 
+import json
 import shutil
 import subprocess
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sepkit.component import Stream
+from sepkit.audio.tags import Tags
+from sepkit.audio.watched_process import WatchedProcess
+from sepkit.component import HIGHEST_RATE, MOST_CHANNELS, Stream
 from sepkit.errors import AudioError
 
 if TYPE_CHECKING:
@@ -23,6 +32,23 @@ if TYPE_CHECKING:
 PREROLL = 4096
 # Frames beyond the wanted ones, so that rounding the duration to microseconds loses none.
 SLACK = 64
+# What containers from strangers may be, and reach: one that lists other files or addresses is none.
+CLOSED = ("-protocol_whitelist", "file", "-format_whitelist", "mov,matroska,asf,aac,ogg,mp3,flac,wav,aiff")
+# Formats whose length is guessed from the bitrate of the first frames.
+GUESSED = ("aac", "mp3")
+# Bytes that may be allocated at once.
+MOST_BYTES = 2**29
+LONGEST_TAG = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """The first audio stream of a file: rate in Hz, channels, frames; and the file's tags."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+    tags: Tags
 
 
 def stream_header(stream: Stream) -> tuple[int, int, int]:
@@ -63,6 +89,113 @@ def decode_stream(stream: Stream, sample_rate: int, channels: int, start: int, f
     return samples[start - first : start - first + frames]
 
 
+def available() -> bool:
+    """Whether ffmpeg and ffprobe are on PATH."""
+    return bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
+
+
+def container(path: Path, patience: float) -> Container:
+    """Return what a file says; its frames are counted where it does not say how many there are.
+
+    Raises:
+        AudioError: ffmpeg is missing, or gives no sign of life for `patience` seconds; or the file is not readable.
+    """
+    _require_ffmpeg(path)
+    status = path.stat()
+    return _container(path, status.st_size, status.st_mtime_ns, patience)
+
+
+def container_blocks(
+    path: Path, container: Container, start: int, frames: int | None, patience: float
+) -> "Generator[Samples, None, None]":
+    """Yield frames [start, start + frames) in blocks [time, channel] of a second, fewer where the stream ends before.
+
+    Raises:
+        AudioError: ffmpeg fails, or gives no sign of life for `patience` seconds.
+    """
+    stop = None if frames is None else start + frames
+    at = 0
+    if frames == 0:
+        return
+    with closing(_blocks(path, container, patience)) as blocks:
+        for block in blocks:
+            wanted = block[max(0, start - at) : None if stop is None else stop - at]
+            at += len(block)
+            if len(wanted):
+                yield wanted
+            if stop is not None and at >= stop:
+                return
+
+
+@lru_cache(maxsize=8)
+def _container(path: Path, size: int, modified: int, patience: float) -> Container:
+    found = _ffprobe(path, patience)
+    try:
+        stream, form = found["streams"][0], found["format"]
+        rate, channels = int(stream["sample_rate"]), int(stream["channels"])
+        # The length of a file is that of its longest stream, which may be a film.
+        alone = form.get("duration") if form["nb_streams"] == 1 else None
+        seconds = Fraction(stream.get("duration") or alone or 0)
+        guessed = form["format_name"] in GUESSED
+    except IndexError:
+        raise AudioError(f"{path}: the file holds no audio stream") from None
+    except (KeyError, ValueError) as error:
+        raise AudioError(f"{path}: ffmpeg does not tell its rate, channels and length ({error})") from None
+    header = Container(rate, channels, round(seconds * rate), _tags({**stream.get("tags", {}), **form.get("tags", {})}))
+    if (seconds and not guessed) or not (0 < rate <= HIGHEST_RATE and 0 < channels <= MOST_CHANNELS):
+        return header
+    return replace(header, frames=sum(len(block) for block in _blocks(path, header, patience)))
+
+
+def _ffprobe(path: Path, patience: float) -> dict[str, Any]:
+    """By ffprobe itself: stempeg cannot limit its time."""
+    shown = "stream=sample_rate,channels,duration:format=format_name,nb_streams,duration:format_tags:stream_tags"
+    command = ["ffprobe", "-v", "error", "-max_alloc", str(MOST_BYTES), *CLOSED, "-select_streams", "a:0"]
+    command += ["-show_entries", shown, "-of", "json", f"file:{path}"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=patience,
+            start_new_session=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise _hangs(path, patience) from None
+    if done.returncode:
+        raise AudioError(f"{path}: not readable by ffmpeg ({_last_line(done.stderr)})")
+    found: dict[str, Any] = json.loads(done.stdout.decode("utf-8", "replace"))
+    return found
+
+
+def _tags(found: dict[str, str]) -> Tags:
+    names = {name.lower(): text[:LONGEST_TAG].strip() for name, text in found.items()}
+    return Tags(*(names.get(name, "") for name in ("title", "artist", "comment")))
+
+
+def _blocks(path: Path, container: Container, patience: float) -> "Generator[Samples, None, None]":
+    """The whole stream, a second at a time."""
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-max_alloc", str(MOST_BYTES), *CLOSED, "-threads", "1"]
+    command += ["-i", f"file:{path}", "-map", "0:a:0", "-f", "f32le", "pipe:1"]
+    process = WatchedProcess(command, patience)
+    try:
+        filled = size = 4 * container.sample_rate * container.channels
+        while filled == size:
+            block = np.empty((container.sample_rate, container.channels), "<f4")
+            filled = process.fill(block.data.cast("B"))
+            whole = block[: filled // (4 * container.channels)]
+            if len(whole):
+                yield whole
+        code = process.wait()
+    finally:
+        process.end()
+    if process.hung:
+        raise _hangs(path, patience)
+    if code:
+        raise AudioError(f"{path}: decoding failed ({process.last_words}); fetch or export the file again")
+
+
+def _hangs(path: Path, patience: float) -> AudioError:
+    return AudioError(f"{path}: ffmpeg did not answer within {patience:g} s; it may be damaged: export it again")
+
+
 @lru_cache(maxsize=8)
 def _audio_streams(path: str, size: int, modified: int) -> list[dict[str, Any]]:
     """The header as long as the file is the same: a song of five streams is probed once, not five times."""
@@ -76,7 +209,7 @@ def _audio_streams(path: str, size: int, modified: int) -> list[dict[str, Any]]:
 
 
 def _require_ffmpeg(path: Path) -> None:
-    if not (shutil.which("ffmpeg") and shutil.which("ffprobe")):
+    if not available():
         raise AudioError(
             f"{path}: ffmpeg not found, needed for {path.suffix}; install it (apt-get, brew or winget install ffmpeg)"
         )

@@ -1,6 +1,9 @@
 """The file endings that are taken for audio. Imports nothing, so that configs stay cheap."""
 
-EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
+EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
 """Read through libsndfile."""
+
+FFMPEG_EXTENSIONS = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mka", ".oga")
+"""Read through ffmpeg. `.oga` is: libsndfile reads it only if it holds Vorbis or Opus, not FLAC."""
 
 READABLE = f"Readable: {', '.join(ending.removeprefix('.') for ending in EXTENSIONS)}"

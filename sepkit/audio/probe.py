@@ -1,6 +1,10 @@
 """What an audio file is, without decoding it."""
 
+import os
 import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +15,14 @@ from sepkit.audio.formats import READABLE
 from sepkit.component import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, AudioFile, Stream
 from sepkit.errors import AudioError
 
-# libsndfile's words about the samples of WAV and AIFF files that lack their end.
-_SHORTER = re.compile(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)")
-# Lengths in bytes that mean "unknown".
-PIPED = 2**31 - 2**16
+# libsndfile's words about WAV and AIFF files that lack their end: of their samples; of an RF64 or W64, of the file.
+_SHORTER = re.compile(r"(data|SSND|Riff size|riff)\s*: (\d+) \(should be (\d+)\)")
+# Lengths in bytes, and up to 64 KB below them, that mean "unknown".
+_PIPED = (2**31, 2**32, 2**63, 2**64)
+# What an mp3 of known length starts with, somewhere in its first frame.
+_COUNTED = (b"Xing", b"Info", b"VBRI")
+# Hours that a file may claim to last.
+LONGEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +45,76 @@ def probe(file: AudioFile) -> AudioInfo:
     Raises:
         AudioError: no such file, a folder or a special file, empty, or not audio that can be read here.
     """
-    path = file.path if isinstance(file, Stream) else file
-    if not path.exists():
-        raise AudioError(f"{path}: no such file")
-    if path.is_dir():
+    if isinstance(file, Stream):
+        check_file(file.path)
+        info = AudioInfo(*stream_header(file))
+        check_info(file, info)
+        return info
+    with opened(file) as (_, info):
+        return info
+
+
+@contextmanager
+def opened(path: Path) -> "Iterator[tuple[soundfile.SoundFile, AudioInfo]]":
+    """Yield a file that libsndfile has opened, and its header.
+
+    Raises:
+        AudioError: see `probe`.
+    """
+    check_file(path)
+    with open_sound(path) as sound:
+        info = AudioInfo(sound.samplerate, sound.channels, sound.frames)
+        _check_whole(path, sound, info)
+        check_info(path, info)
+        yield sound, info
+
+
+def open_sound(path: Path) -> "soundfile.SoundFile":
+    """Return a file that libsndfile has opened, to be closed.
+
+    Raises:
+        AudioError: libsndfile does not read it.
+    """
+    # soundfile encodes strings strictly, and libsndfile takes "-" for its standard input.
+    name = os.fsencode(path.absolute()) if os.name == "posix" else str(path)
+    try:
+        return soundfile.SoundFile(name)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise AudioError(f"{path}: not readable as audio ({cause(error)}). {READABLE}") from None
+
+
+def check_file(path: Path) -> None:
+    """Raise AudioError for what is no file with something in it. Opens nothing: to open a FIFO may last for ever."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise AudioError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path}: cannot be looked up ({getattr(error, 'strerror', None) or error})") from None
+    if stat.S_ISDIR(status.st_mode):
         raise AudioError(f"{path}: a folder, not an audio file")
-    if not path.is_file():
+    if not stat.S_ISREG(status.st_mode):
         raise AudioError(f"{path}: not a regular file")
-    if path.stat().st_size == 0:
+    if status.st_size == 0:
         raise AudioError(f"{path}: the file is empty")
-    info = AudioInfo(*(stream_header(file) if isinstance(file, Stream) else _header(file)))
+
+
+def length_is_guessed(path: Path) -> bool:
+    """Whether `path` is an mp3 that does not say how long it is.
+
+    libsndfile guesses from the first frame: a quiet start, and it brings a fifth of a song as the whole.
+    """
+    if path.suffix.lower() != ".mp3":
+        return False
+    with path.open("rb") as file:
+        tag = file.read(10)
+        file.seek(10 + sum(byte << 7 * place for place, byte in enumerate(tag[:5:-1])) if tag.startswith(b"ID3") else 0)
+        frame = file.read(4096)
+    return frame[:1] == b"\xff" and not any(word in frame for word in _COUNTED)
+
+
+def check_info(file: AudioFile, info: AudioInfo) -> None:
+    """Raise AudioError for a header that is beyond what sepkit reads."""
     if info.frames < 1:
         raise AudioError(f"{file}: the file holds no samples")
     if not LOWEST_RATE <= info.sample_rate <= HIGHEST_RATE or not 1 <= info.channels <= MOST_CHANNELS:
@@ -54,28 +122,27 @@ def probe(file: AudioFile) -> AudioInfo:
             f"{file}: {info.sample_rate} Hz and {info.channels} channels; "
             f"sepkit reads {LOWEST_RATE} to {HIGHEST_RATE} Hz and up to {MOST_CHANNELS} channels"
         )
-    return info
+    if info.seconds > LONGEST * 3600:
+        raise AudioError(
+            f"{file}: its header claims {info.seconds / 3600:.0f} hours, or does not know its length; "
+            f"sepkit reads up to {LONGEST} hours: export the file again"
+        )
 
 
-def _header(path: Path) -> tuple[int, int, int]:
-    try:
-        info = soundfile.info(path)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise AudioError(f"{path}: not readable as audio ({cause(error)}). {READABLE}") from None
-    _check_whole(path, info)
-    return info.samplerate, info.channels, info.frames
-
-
-def _check_whole(path: Path, info: "soundfile._SoundFileInfo") -> None:
+def _check_whole(path: Path, sound: "soundfile.SoundFile", info: AudioInfo) -> None:
     """Raise an error where a file ends before its header says: libsndfile only notes that in its log.
 
     What a pipe wrote has no length in its header, but the largest number that fits.
     """
-    found = _SHORTER.search(info.extra_info)
-    if found and int(found[2]) < int(found[1]) < PIPED:
-        seconds = info.duration * int(found[1]) / max(1, int(found[2]))
+    found = _SHORTER.search(sound.extra_info)
+    if not found:
+        return
+    claimed, held = int(found[2]), int(found[3])
+    slack = 0 if found[1] in ("data", "SSND") else 8  # some count a file's own head
+    if held + slack < claimed and not any(most - 2**16 <= claimed <= most for most in _PIPED):
+        seconds = info.seconds * claimed / max(1, held)
         raise AudioError(
-            f"{path}: truncated, holds {info.duration:.1f} s of {seconds:.1f} s; fetch or export the file again"
+            f"{path}: truncated, holds {info.seconds:.1f} s of {seconds:.1f} s; fetch or export the file again"
         )
 
 

@@ -1,7 +1,7 @@
 """Audio files -> float32 arrays [channel, time], at the file's own rate or, several at once, at a wanted one."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import soundfile
 
 from sepkit.audio.channels import to_channels
 from sepkit.audio.ffmpeg import decode_stream
-from sepkit.audio.probe import AudioInfo, cause, probe
+from sepkit.audio.probe import AudioInfo, cause, open_sound, probe
 from sepkit.audio.resample import Grid, resample
 from sepkit.component import AudioFile, Stream
 from sepkit.errors import AudioError
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+# Samples decoded at once: what is allocated depends on what is in a file, not on what its header claims.
+BLOCK = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,7 @@ def decode(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Sample
     Raises:
         AudioError: see `read`.
     """
-    samples = decode_raw(file, info, start, frames)
-    if not np.isfinite(samples).all():
-        log.warning("%s: samples that are not finite (NaN or infinity) are taken as silence", file)
-        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.ascontiguousarray(samples.T)
+    return np.ascontiguousarray(finite(decode_raw(file, info, start, frames), file, set()).T)
 
 
 def decode_raw(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Samples":
@@ -92,19 +91,52 @@ def decode_raw(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Sa
     else:
         samples = _decode_file(file, start, frames)
     if len(samples) < frames:
-        at = (start + len(samples)) / info.sample_rate
-        raise AudioError(
-            f"{file}: truncated, decoded {at:.1f} s of {info.seconds:.1f} s; fetch or export the file again"
-        )
+        raise truncated(file, info, start + len(samples))
     return samples
+
+
+def file_blocks(sound: "soundfile.SoundFile", path: Path, start: int, frames: int, block: int) -> "Iterator[Samples]":
+    """Yield frames [start, start + frames) of an open file in blocks [time, channel], fewer where the file ends before.
+
+    Raises:
+        AudioError: decoding fails.
+    """
+    left = min(frames, sound.frames - start)
+    try:
+        if start and left > 0:
+            sound.seek(start)
+        while left > 0:
+            samples: Samples = sound.read(min(block, left), dtype="float32", always_2d=True)
+            if not len(samples):
+                return
+            yield samples
+            left -= len(samples)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise AudioError(f"{path}: decoding failed ({cause(error)}); fetch or export the file again") from None
+
+
+def finite(samples: "Samples", file: AudioFile, warned: set[AudioFile]) -> "Samples":
+    """Return samples with zeros for what is not finite; warn of a file that is not in `warned`, and add it."""
+    if np.isfinite(samples).all():
+        return samples
+    if file not in warned:
+        log.warning("%s: samples that are not finite (NaN or infinity) are taken as silence", file)
+        warned.add(file)
+    return np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def truncated(file: AudioFile, info: AudioInfo, frames: int) -> AudioError:
+    """Return the error of a file that breaks off after `frames`."""
+    return AudioError(
+        f"{file}: truncated, decoded {frames / info.sample_rate:.1f} s of {info.seconds:.1f} s; "
+        "fetch or export the file again"
+    )
 
 
 def _decode_file(path: Path, start: int, frames: int) -> "Samples":
-    try:
-        samples: Samples = soundfile.read(path, frames, start, dtype="float32", always_2d=True)[0]
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"{path}: decoding failed ({cause(error)}); fetch or export the file again") from None
-    return samples
+    with open_sound(path) as sound:
+        blocks = list(file_blocks(sound, path, start, frames, max(1, BLOCK // sound.channels)))
+        return blocks[0] if len(blocks) == 1 else np.concatenate([np.empty((0, sound.channels), np.float32), *blocks])
 
 
 def _add_within(block: "Samples", piece: Piece, first: int) -> None:

@@ -5,7 +5,7 @@ every old / g input samples: a block that starts there, with the filter's reach 
 part that it would be of the whole.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, gcd
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Zero crossings of the sinc filter on each side, and its cutoff as a share of the Nyquist frequency.
 WIDTH = 24
 ROLLOFF = 0.96
+# Seconds that a stream resamples at once.
+BLOCK_SECONDS = 4
 
 
 def resample(samples: "Samples", old: int, new: int) -> "Samples":
@@ -31,6 +33,43 @@ def resample(samples: "Samples", old: int, new: int) -> "Samples":
 
     result: Samples = _resampler(old, new)(torch.from_numpy(np.ascontiguousarray(samples))).numpy()
     return result
+
+
+def resampled(blocks: "Iterable[Samples]", old: int, new: int) -> "Iterator[Samples]":
+    """Resample a signal that comes in blocks [channel, any]: the same samples, whatever the blocks.
+
+    Together they are ceil(time * new / old) samples, those of the whole signal resampled at once.
+    """
+    if old == new:
+        yield from blocks
+        return
+    grid = Grid.between(old, new)
+    step = grid.new * ceil(new * BLOCK_SECONDS / grid.new)
+    held, held_from, done, arrived = None, 0, 0, 0
+    for block in blocks:
+        if held is None:
+            held_from = grid.input_range(0, step)[0]
+            held = np.zeros((len(block), -held_from), np.float32)
+        held = np.concatenate([held, block], axis=1)
+        arrived += block.shape[1]
+        while (last := grid.input_range(done, done + step)[1]) <= arrived:
+            yield _part(held[:, : last - held_from], held_from, grid, done, step)
+            done += step
+            first = grid.input_range(done, done + step)[0]
+            held, held_from = held[:, first - held_from :], first
+    total = -(-arrived * grid.new // grid.old)
+    while held is not None and done < total:
+        count = min(step, total - done)
+        first, last = grid.input_range(done, done + step)
+        ending = np.pad(held[:, first - held_from : last - held_from], ((0, 0), (0, max(0, last - arrived))))
+        yield _part(ending, first, grid, done, step)[:, :count]
+        done += count
+
+
+def _part(samples: "Samples", first: int, grid: "Grid", start: int, count: int) -> "Samples":
+    """Return the outputs [start, start + count) of input samples that begin at `first`."""
+    offset = start - grid.output_index(first)
+    return resample(samples, grid.old, grid.new)[:, offset : offset + count]
 
 
 @lru_cache(maxsize=16)

@@ -1,44 +1,170 @@
-"""float32 arrays [channel, time] -> WAV files, complete or not there at all."""
+"""float32 arrays [channel, time] -> audio files that grow block by block: wav, flac, mp3, ogg and aiff.
+
+Equal samples give equal bytes, whenever they are written and in whatever blocks. What libsndfile takes from the clock
+is kept out: the time in the PEAK chunk of float files, and the serial number of an Ogg stream.
+"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import soundfile
 
 from sepkit.atomic import replacing
+from sepkit.audio import ogg
+from sepkit.audio.encoding import BitDepth, Encoding, Format
+from sepkit.audio.id3 import id3
+from sepkit.audio.probe import cause
+from sepkit.audio.sink import Sink
+from sepkit.audio.tags import Tags
 from sepkit.errors import AudioError
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
 
-BitDepth = Literal["16", "24", "float"]
+__all__ = ["BitDepth", "Encoding", "Format", "Writer", "write_wav"]
+
+# Frames given to libsndfile at once. Its Vorbis encoder puts the first block on the stack, four bytes a frame, and ends
+# a page with every block.
+BLOCK = 16384
+# Bytes of a tag. A few thousand in a wav or aiff come back as none, and more make a file that cannot be opened.
+LONGEST_TAG = 1000
+NO_TAGS = Tags()
+_BITS = {"PCM_16": 16, "PCM_24": 24}
+# mp3: V0, LAME's best variable bitrate, about 245 kb/s; mp3.py says why not a constant one.
+# ogg: Vorbis quality 7, about 224 kb/s.
+_QUALITY: dict[str, dict[str, Any]] = {
+    "mp3": {"compression_level": 0.0, "bitrate_mode": "VARIABLE"},
+    "ogg": {"compression_level": 0.3},
+}
+
+
+class Writer:
+    """Context manager: one audio file that grows block by block, and is whole and on disk when the block ends.
+
+    After an error what is there is of no use, and the caller's to remove; so is the renaming of a temporary file, for
+    which `name` is what errors call it. A Writer for stem.mp4 leaves a raw stem for `write_stem_mp4`.
+
+    Raises:
+        AudioError: see `Encoding.check`; also if the file cannot be written, or the disk is full.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        encoding: Encoding,
+        sample_rate: int,
+        channels: int,
+        frames: int,
+        tags: Tags = NO_TAGS,
+        name: Path | None = None,
+    ) -> None:
+        self._name = name or path
+        self._encoding = encoding
+        self._left = frames
+        self._pending = np.empty((channels, 0), np.float32)
+        encoding.check(self._name, sample_rate, channels, frames)
+        try:
+            self._sink = Sink(path, id3(tags) if encoding.format == "mp3" else b"")
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
+            self._sound = _open(self._sink, encoding, sample_rate, channels, encoding.container(channels, frames))
+            if encoding.format not in {"mp3", "stem.mp4"}:
+                _describe(self._sound, tags)
+        except soundfile.LibsndfileError as error:
+            self._sink.close()
+            raise self._unwritable(error) from None
+
+    def write(self, samples: "Samples") -> None:
+        """Append [channel, time].
+
+        PCM is rounded to the nearest step of 2^-15 or 2^-23 of full scale. What exceeds full scale is clipped, so scale
+        beforehand; float files and raw stems keep every value.
+
+        Raises:
+            AudioError: the disk is full, or the file cannot be written.
+        """
+        self._left -= samples.shape[1]
+        samples = np.concatenate([self._pending, samples], 1)
+        whole = samples.shape[1] // BLOCK * BLOCK
+        self._pending = samples[:, whole:].copy()
+        try:
+            for start in range(0, whole, BLOCK):
+                self._pass_on(samples[:, start : start + BLOCK])
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise self._unwritable(error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            try:
+                if kind is None:
+                    self._pass_on(self._pending)
+            finally:
+                self._sound.close()
+            if kind is None:
+                self._sink.finish(ogg.set_serial if self._encoding.format == "ogg" else None)
+        except (OSError, soundfile.LibsndfileError) as problem:
+            if kind is None:
+                raise self._unwritable(problem) from None
+        finally:
+            self._sink.close()
+        if kind is None and self._left:
+            raise AudioError(f"{self._name}: {abs(self._left)} frames {'too few' if self._left > 0 else 'too many'}")
+
+    def _pass_on(self, samples: "Samples") -> None:
+        self._sound.write(_encode(samples, self._encoding.subtype).T)
+        self._sink.check()
+
+    def _unwritable(self, error: Exception) -> AudioError:
+        why = (error.strerror or str(error)) if isinstance(error, OSError) else cause(error)
+        return AudioError(f"{self._name}: cannot be written ({why})")
 
 
 def write_wav(path: Path, samples: "Samples", sample_rate: int, bit_depth: BitDepth = "16") -> None:
     """Write [channel, time] under a temporary name, then rename it to `path`.
 
-    PCM is rounded to the nearest step of 2^-15 or 2^-23 of full scale; what exceeds full scale is clipped, so scale
-    beforehand. "float" keeps every value.
-
     Raises:
         AudioError: the disk is full, or the folder cannot be written.
     """
-    data, subtype = _encode(samples, bit_depth)
+    channels, frames = samples.shape
+    encoding = Encoding("wav", bit_depth)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            soundfile.write(temporary, data.T, sample_rate, subtype=subtype, format="WAV")
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise AudioError(f"{path}: cannot be written ({error})") from None
+        with (
+            replacing(path) as temporary,
+            Writer(temporary, encoding, sample_rate, channels, frames, name=path) as writer,
+        ):
+            writer.write(samples)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
-def _encode(samples: "Samples", bit_depth: BitDepth) -> "tuple[np.ndarray, str]":
+def _open(sink: Sink, encoding: Encoding, sample_rate: int, channels: int, container: str) -> soundfile.SoundFile:
+    quality = _QUALITY.get(encoding.format, {})
+    sound = soundfile.SoundFile(sink, "w", sample_rate, channels, encoding.subtype, None, container, **quality)
+    # SFC_SET_ADD_PEAK_CHUNK, which soundfile has no name for: that chunk holds the time of writing.
+    soundfile._snd.sf_command(sound._file, 0x1050, soundfile._ffi.NULL, 0)  # noqa: SLF001
+    return sound
+
+
+def _describe(sound: soundfile.SoundFile, tags: Tags) -> None:
+    for name, text in (("title", tags.title), ("artist", tags.artist), ("comment", tags.comment)):
+        if text:
+            setattr(sound, name, text.encode()[:LONGEST_TAG].decode("utf-8", "ignore"))
+
+
+def _encode(samples: "Samples", subtype: str) -> np.ndarray:
     """Quantise here: libsndfile scales floats by 2^15 - 1, which would make stems that do not add up."""
-    if bit_depth == "float":
-        return samples, "FLOAT"
-    bits = int(bit_depth)
-    steps = np.rint(samples.astype(np.float64) * 2 ** (bits - 1)).clip(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    if bits == 16:
-        return steps.astype(np.int16), "PCM_16"
-    return steps.astype(np.int32) << 8, "PCM_24"
+    if subtype == "FLOAT":
+        return samples
+    if subtype not in _BITS:
+        return samples.clip(-1, 1)
+    bits = _BITS[subtype]
+    steps: np.ndarray = np.rint(samples.astype(np.float64) * 2 ** (bits - 1))
+    steps = steps.clip(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return steps.astype(np.int16) if bits == 16 else steps.astype(np.int32) << 8

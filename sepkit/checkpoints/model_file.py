@@ -3,6 +3,7 @@
 Nothing in a file can run code: the network is built from validated settings by an installed component.
 """
 
+import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from sepkit.atomic import Commit
@@ -49,11 +51,12 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A loaded file: `manifest`, and `weights` as the network's state dict."""
+    """A loaded file: `manifest`, `weights` as the network's state dict, and the file's sha256 where it is known."""
 
     path: Path
     manifest: Manifest
     weights: dict[str, Tensor]
+    checksum: str = ""
 
     def network(self) -> nn.Module:
         """Return the network in evaluation mode, with its weights.
@@ -116,7 +119,18 @@ def load(path: Path) -> ModelFile:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ModelFileError(f"{path}: weights that are not finite ({name}); use an earlier file")
-    return ModelFile(path, parse_manifest(path, values), tensors)
+    return ModelFile(path, parse_manifest(path, values), tensors, _checksum(path, values))
+
+
+def _checksum(path: Path, values: dict[str, Any]) -> str:
+    """Return the sha256 in a file, or nothing where another file has replaced it since its manifest was read."""
+    try:
+        with safe_open(path, "pt") as file:
+            manifest = json.loads(file.metadata()["sepkit"])
+        checksum = str(manifest.pop("sha256"))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return ""
+    return checksum if manifest == values else ""
 
 
 def parse_manifest(path: Path, values: dict[str, Any]) -> Manifest:

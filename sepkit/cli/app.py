@@ -9,6 +9,7 @@ from sepkit.cli.data import data
 from sepkit.cli.demo import demo
 from sepkit.cli.doctor import doctor
 from sepkit.cli.evaluate import evaluate
+from sepkit.cli.export import export
 from sepkit.cli.models import models
 from sepkit.cli.plugins import plugins
 from sepkit.cli.separate import separate
@@ -29,7 +30,7 @@ def sepkit() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for verb in (train, separate, evaluate, data, config, plugins, models, demo, doctor):
+for verb in (train, separate, evaluate, export, data, config, plugins, models, demo, doctor):
     sepkit.add_command(verb)
 
 

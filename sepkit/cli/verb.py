@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import click
@@ -63,7 +68,8 @@ def run(group: click.Group, args: list[str] | None) -> int:
     _warn_on_stderr()
     args = sys.argv[1:] if args is None else args
     try:
-        result = group.main(args, prog_name="sepkit", standalone_mode=False)
+        with _tidy_end():
+            result = group.main(args, prog_name="sepkit", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
@@ -73,7 +79,31 @@ def run(group: click.Group, args: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         _print_error("interrupted", 130, as_json="--json" in args)
         return 130
+    except _TerminatedError:
+        _print_error("terminated", 143, as_json="--json" in args)
+        return 143
     return result if isinstance(result, int) else 0
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM came: like KeyboardInterrupt, it is none of the errors that a verb may go on after."""
+
+
+@contextmanager
+def _tidy_end() -> Iterator[None]:
+    """Let SIGTERM end a verb as Ctrl-C does, with everything half done removed. Training has its own way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _print_error(text: str, code: int, *, as_json: bool) -> None:

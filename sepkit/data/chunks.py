@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from sepkit.component import AudioSpec, AugmentationConfig
 from sepkit.data.draw import Clip, Recipe
-from sepkit.device import one_thread
+from sepkit.device import threads
 
 if TYPE_CHECKING:
     from sepkit.component import Augmentation, Samples
@@ -58,7 +58,7 @@ class Chunks(Dataset[Batch]):
 
     def __getitem__(self, share: Share) -> Batch:
         """Return one batch, computed by one thread: sums by several differ in the last bit."""
-        with one_thread():
+        with threads(1):  # as in a loader's workers, where nothing is to be done
             return self._batch(share)
 
     def _batch(self, share: Share) -> Batch:

@@ -19,7 +19,7 @@ from sepkit.component import AudioSpec
 from sepkit.models.crnn import CRNN
 from sepkit.models.gru import BidirectionalGRU
 
-# Width in Hz of the top of the trained band, whose mean mask continues above it.
+# Width in Hz of the top of the trained band, from whose mean mask follows the mask above it.
 EXTENSION_HZ = 2000.0
 # Where log1p bends: magnitudes below 1 / COMPRESSION (-60 dB of full scale) stay linear.
 COMPRESSION = 1000.0
@@ -59,7 +59,7 @@ class CRNNModule(nn.Module):
         band = functional.pad(scaled, (0, 0, 0, max(0, self.mask_network.bins - bins)))[:, : self.mask_network.bins]
         mask = self.mask_network(band[:, None]).to(magnitude.dtype)
         above = max(0, bins - self.mask_network.bins)
-        top = mask[:, :, -self.extension_bins :].mean(2, keepdim=True)
+        top = _as_share_of_energy(mask[:, :, -self.extension_bins :].mean(2, keepdim=True))
         return torch.cat([mask[:, :, :bins], top.expand(-1, -1, above, -1)], 2)
 
     def _stft(self, signal: Tensor) -> Tensor:
@@ -118,6 +118,14 @@ class MaskNetwork(nn.Module):
         states = self.gru(self.project(features))
         expanded: Tensor = self.expand(states)
         return expanded.transpose(1, 2).reshape(x.shape)
+
+
+def _as_share_of_energy(mask: Tensor) -> Tensor:
+    """Make a share of the magnitudes of a sound and the rest one of their energies, which is the surer of the two.
+
+    Of the policies that were compared on real songs it was the best for the target; see docs/results.md.
+    """
+    return mask.square() / (mask.square() + (1 - mask).square())
 
 
 def _encoder(config: CRNN) -> list[nn.Module]:

@@ -1,14 +1,22 @@
 """Many songs, one after the other: a bad one is reported, and the next one is done."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sepkit.audio.write import BitDepth
+from sepkit.audio.decoder import Decoder
 from sepkit.errors import ConfigError, SepkitError, reason
-from sepkit.separation.output import names_a_file, targets
-from sepkit.separation.separator import Separator
+from sepkit.separation.songs.inputs import Song, find_songs
+from sepkit.separation.songs.separation import Planner, Progress, Wish, Written, finish, grow
+from sepkit.separation.songs.work_folder import WorkFolder
+
+if TYPE_CHECKING:
+    from sepkit.separation.separator import Separator
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,78 +26,141 @@ class Result:
     input: Path
     files: dict[str, Path] = field(default_factory=dict)
     gain: float = 1.0
+    skipped: bool = False
     error: str = ""
     exit_code: int = 0
+
+
+def separate_one(separator: Separator, song: Song, wish: Wish) -> Written:
+    """Separate one song as wished.
+
+    Raises:
+        AudioError: the song cannot be read, or the stems cannot be written.
+        ConfigError: a stem that the model does not make, or output that exists.
+    """
+    separator.check_stems(wish.stems)
+    _check([song], [song.path], wish)
+    with Decoder() as decoder, WorkFolder(wish.output.root) as work, work.part() as folder:
+        plan = Planner(separator, decoder, wish, frozenset([song.path.resolve()])).plan(song)
+        if isinstance(plan, Written):
+            return plan
+        return finish(plan, grow(plan, separator, decoder, folder, wish, _nobody), wish.output)
 
 
 def separate_files(
     separator: Separator,
     inputs: Sequence[Path],
-    output: Path,
-    *,
-    stems: tuple[str, ...] = (),
-    bit_depth: BitDepth = "16",
-    overwrite: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    wish: Wish,
+    done: Callable[[Result], None] = lambda _: None,
+    progress: Callable[[Song], Progress] = lambda _: _nobody,
 ) -> list[Result]:
-    """Separate each input into `output`. Arguments as in `Separator.separate_file`; `say` is told of each fault.
+    """Separate songs, files and those in folders, as wished.
+
+    Args:
+        separator: The model.
+        inputs: Files and folders.
+        wish: What becomes of each song.
+        done: Told of each result as soon as it is there.
+        progress: Returns what is told how far a song has come.
 
     Raises:
-        ConfigError: one output file for several inputs or stems, or inputs that cannot be told apart by name.
+        AudioError: a folder without songs, or an output folder that cannot be written.
+        ConfigError: a stem that the model does not make, one output file for several songs or stems, or an output
+            folder that is the songs' own.
     """
-    if names_a_file(output) and (len(inputs) > 1 or len(stems) > 1):
-        raise ConfigError(f"-o {output} names one file, for {len(inputs)} inputs and {len(stems)} stems; name a folder")
-    inputs = list({path.resolve(): path for path in inputs}.values())
-    names = _track_names(inputs)
-    _spare_inputs(inputs, [targets(output, name, stems or separator.stems) for name in names])
-    results = []
-    for path, track in zip(inputs, names, strict=True):
+    separator.check_stems(wish.stems)
+    songs = find_songs(inputs, wish.output.path)
+    _check(songs, inputs, wish)
+    with ExitStack() as stack:
+        decoder = stack.enter_context(Decoder())
+        work = stack.enter_context(WorkFolder(wish.output.root))
+        planner = Planner(separator, decoder, wish, frozenset(song.path.resolve() for song in songs))
+        run = _Run(planner, work, progress)
+        return run.all(songs, done)
+
+
+def _nobody(done: float, seconds: float) -> None:
+    """Be told of progress, and tell nobody."""
+
+
+@dataclass(slots=True)
+class _Run:
+    planner: Planner
+    work: WorkFolder
+    progress: Callable[[Song], Progress]
+
+    def all(self, songs: Iterable[Song], done: Callable[[Result], None]) -> list[Result]:
+        """Separate songs one after the other; while one is written as what the user gets, the next one is computed."""
+        results: list[Result] = []
+
+        def note(result: Result) -> None:
+            results.append(result)
+            done(result)
+
+        with ThreadPoolExecutor(1) as finisher:
+            before: Future[Result] | None = None
+            for song in songs:
+                now = self._begin(song, finisher)
+                if before:
+                    note(before.result())
+                before = now
+            if before:
+                note(before.result())
+        return results
+
+    def _begin(self, song: Song, finisher: ThreadPoolExecutor) -> Future[Result]:
+        """Return the result to come: what is left to be done is writing the files."""
+        stack = ExitStack()
         try:
-            written = separator.separate_file(
-                path, output, stems=stems, bit_depth=bit_depth, overwrite=overwrite, track=track
+            plan = self.planner.plan(song)
+            if isinstance(plan, Written):
+                return _known(_result(song, plan))
+            folder = stack.enter_context(self.work.part())
+            stems = grow(
+                plan, self.planner.separator, self.planner.decoder, folder, self.planner.wish, self.progress(song)
             )
-        except SepkitError as error:
-            say(f"Error: {error}")
-            results.append(Result(path, error=str(error), exit_code=error.exit_code))
-            continue
         except Exception as error:  # noqa: BLE001  whatever one song does, the next one is done
-            say(f"Error: {path}: {reason(error)}")
-            results.append(Result(path, error=reason(error), exit_code=1))
-            continue
-        if written.gain < 1:
-            say(f"{path}: all stems turned down by the factor {written.gain:.3f}, or they would clip")
-        results.append(Result(path, written.files, written.gain))
-    return results
+            stack.close()
+            return _known(_failed(song, error))
+        except BaseException:
+            stack.close()
+            raise
+
+        def end() -> Result:
+            with stack:
+                try:
+                    return _result(song, finish(plan, stems, self.planner.wish.output))
+                except Exception as error:  # noqa: BLE001
+                    return _failed(song, error)
+
+        return finisher.submit(end)
 
 
-def _spare_inputs(inputs: Sequence[Path], planned: Sequence[dict[str, Path]]) -> None:
-    """Refuse to write over a song that is still to be read."""
-    sources = {path.resolve() for path in inputs}
-    for files in planned:
-        for file in files.values():
-            if file.resolve() in sources:
-                raise ConfigError(f"{file} is one of the songs; give another -o")
+def _known(result: Result) -> Future[Result]:
+    future: Future[Result] = Future()
+    future.set_result(result)
+    return future
 
 
-def _track_names(inputs: Sequence[Path]) -> list[str]:
-    """Name each input by its file, and as much more as tells it from the others: ending, then folder."""
-    ways: list[Callable[[Path], str]] = [
-        lambda path: path.stem,
-        lambda path: path.name,
-        lambda path: f"{path.resolve().parent.name}-{path.stem}",
-        lambda path: f"{path.resolve().parent.name}-{path.name}",
-    ]
-    names = [ways[0](path) for path in inputs]
-    for way in ways[1:]:
-        counts = Counter(names)
-        twice = {name for name in names if counts[name] > 1}
-        if not twice:
-            return names
-        if all(
-            count == 1 for count in Counter(way(p) for p, n in zip(inputs, names, strict=True) if n in twice).values()
-        ):
-            names = [way(path) if name in twice else name for path, name in zip(inputs, names, strict=True)]
-    double = [str(path) for path, name in zip(inputs, names, strict=True) if names.count(name) > 1]
-    if double:
-        raise ConfigError(f"these inputs would get one folder: {', '.join(double)}; separate them one by one")
-    return names
+def _result(song: Song, written: Written) -> Result:
+    return Result(song.path, written.files, written.gain, written.skipped)
+
+
+def _failed(song: Song, error: Exception) -> Result:
+    if isinstance(error, SepkitError):
+        return Result(song.path, error=str(error), exit_code=error.exit_code)
+    return Result(song.path, error=f"{song.path}: {reason(error)}", exit_code=1)
+
+
+def _check(songs: Sequence[Song], inputs: Sequence[Path], wish: Wish) -> None:
+    """Refuse what would be wrong for every song."""
+    output = wish.output
+    if output.one_file and len(songs) > 1:
+        raise ConfigError(f"-o {output.path} names one file, for {len(songs)} songs; name a folder")
+    if output.one_file and len(wish.stems) > 1 and not output.all_in_one:
+        raise ConfigError(f"-o {output.path} names one file, for {len(wish.stems)} stems; name a folder")
+    own = {(path if path.is_dir() else path.parent).resolve() for path in inputs}
+    if not output.one_file and output.path.resolve() in own and not wish.overwrite:
+        raise ConfigError(
+            f"-o {output.path} is the folder of the songs; give another -o, or --overwrite to write there"
+        )

@@ -3,15 +3,19 @@
 Chunk k covers the samples [k * hop, k * hop + chunk), hop = chunk - overlap. Within each overlap the earlier chunk
 fades out and the later one in, linearly, so each sample's weights add up to one: with a process that returns its
 input, the output is the input. The last chunk is filled up with zeros and always reaches beyond the overlap before it.
+Where the chunks lie depends on the signal alone and not on the blocks in which it comes, so a stream and a whole song
+give the same samples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from sepkit.separation.fifo import Fifo
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +41,55 @@ class Chunking:
         return max(1, ceil((time - self.overlap) / self.hop))
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk [..., chunk] of which `length` samples are signal; the last one may be filled up with zeros."""
+
+    samples: Tensor
+    length: int
+    last: bool
+
+
+def cut(blocks: Iterable[Tensor], chunking: Chunking) -> Iterator[Chunk]:
+    """Yield the chunks of a signal that comes in blocks [..., any], as soon as it is known whether they are the last.
+
+    No block at all is no signal, and gives no chunk.
+    """
+    waiting = Fifo()
+    before: Tensor | None = None  # the end of the previous chunk, which the next one begins with
+    for block in blocks:
+        waiting.put(block)
+        while len(waiting) > (needed := chunking.chunk if before is None else chunking.hop):
+            chunk = _after(before, waiting.take(needed))
+            before = chunk[..., chunking.hop :]
+            yield Chunk(chunk, chunking.chunk, last=False)
+    if waiting.touched:
+        chunk = _after(before, waiting.take(len(waiting)))
+        length = chunk.shape[-1]
+        yield Chunk(functional.pad(chunk, (0, chunking.chunk - length)), length, last=True)
+
+
+def cross_fade(estimates: Iterable[tuple[Chunk, Tensor]], chunking: Chunking) -> Iterator[Tensor]:
+    """Yield the signal [..., any] that estimates of consecutive chunks, each [..., chunk], make together."""
+    before: Tensor | None = None
+    for chunk, estimate in estimates:
+        if before is not None and chunking.overlap:
+            fade = (torch.arange(chunking.overlap, dtype=estimate.dtype) + 0.5) / chunking.overlap
+            estimate = estimate.clone()  # noqa: PLW2901  it belongs to who made it
+            estimate[..., : chunking.overlap] *= fade
+            estimate[..., : chunking.overlap] += before * (1 - fade)
+        before = estimate[..., chunking.hop :]
+        yield estimate[..., : chunk.length if chunk.last else chunking.hop]
+
+
 def overlap_add(process: Callable[[Tensor], Tensor], mixture: Tensor, chunking: Chunking) -> Tensor:
     """Apply `process`, [channel, chunk] -> [source, channel, chunk], to all of `mixture` [channel, time].
 
     Returns [source, channel, time].
     """
-    time = mixture.shape[-1]
-    count = chunking.count(time)
-    fade = (torch.arange(chunking.overlap, dtype=mixture.dtype) + 0.5) / max(1, chunking.overlap)
-    output = torch.empty(0)
-    for k in range(count):
-        start = k * chunking.hop
-        piece = mixture[:, start : start + chunking.chunk]
-        length = piece.shape[-1]
-        estimate = process(functional.pad(piece, (0, chunking.chunk - length)))[..., :length].clone()
-        if k == 0:
-            output = estimate.new_zeros((*estimate.shape[:-1], time))
-        else:
-            estimate[..., : chunking.overlap] *= fade
-        if k < count - 1:
-            estimate[..., chunking.hop :] *= 1 - fade
-        output[..., start : start + length] += estimate
-    return output
+    estimates = ((chunk, process(chunk.samples)) for chunk in cut([mixture], chunking))
+    return torch.cat(list(cross_fade(estimates, chunking)), -1)
+
+
+def _after(before: Tensor | None, new: Tensor) -> Tensor:
+    return new if before is None else torch.cat([before, new], -1)

@@ -1,36 +1,37 @@
-"""The separator: a model file and a song in, stems that add up to the song out."""
+"""The separator: a model file and a song in, stems that add up to the song out, block by block."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sepkit import device as devices
-from sepkit.audio.read import read
-from sepkit.audio.resample import resample
-from sepkit.audio.write import BitDepth
+from sepkit.audio.encoding import BitDepth, Format
+from sepkit.audio.resample import resampled
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
-from sepkit.component import AudioSpec, check_stem_name
+from sepkit.component import check_stem_name
 from sepkit.errors import ConfigError, did_you_mean
-from sepkit.separation.output import Written, plan, write_stems
-from sepkit.separation.overlap_add import Chunking, overlap_add
+from sepkit.separation.batch import separate_one
+from sepkit.separation.engine.build import Backend, Band, build
+from sepkit.separation.engine.engine import Engine
+from sepkit.separation.fifo import Fifo
+from sepkit.separation.in_order import in_order
+from sepkit.separation.overlap_add import Chunk, cross_fade, cut
+from sepkit.separation.songs.inputs import Song, track_name
+from sepkit.separation.songs.output import Output
+from sepkit.separation.songs.separation import Wish, Written
 from sepkit.settings import SeparateSettings
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A network ready to run, and the rate and channel count at which it runs."""
-
-    network: nn.Module
-    sample_rate: int
-    channels: int
+Stems = dict[str, Tensor]
 
 
 class Separator:
@@ -41,19 +42,26 @@ class Separator:
     """
 
     def __init__(
-        self, model: ModelFile, device: torch.device, *, band: str = "full", residual: str | None = None
+        self,
+        model: ModelFile,
+        device: torch.device,
+        *,
+        band: Band = "full",
+        backend: Backend = "auto",
+        residual: str | None = None,
     ) -> None:
         """`residual` names mixture - targets; "" leaves it out; None takes the name in the model file."""
         self.model = model
         self.device = device
-        self._band = band
+        self.band = band
+        self._backend: Backend = backend
         self._engines: dict[tuple[int, int], Engine] = {}
         self.residual = self.settings.residual if residual is None else residual
         _check_residual(self.residual, self.sources)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto", **options: Any) -> Separator:
-        """Load a model file on "auto", "cpu", "cuda" or "mps".
+        """Load a model file on "auto", "cpu", "cuda" or "mps". Options as for the class.
 
         Raises:
             ModelFileError: the file is missing, corrupt, or needs a plugin that is not installed.
@@ -76,24 +84,26 @@ class Separator:
         """The chunk length and overlap that the model file asks for."""
         return self.model.manifest.separate
 
-    def __call__(self, mixture: Tensor, sample_rate: int) -> dict[str, Tensor]:
+    def __call__(self, mixture: Tensor, sample_rate: int) -> Stems:
         """Separate [channel, time] float into {stem: [channel, time]} of the same rate, channels and length.
 
         The sources and the residual add up to the mixture.
         """
-        engine = self._engine(sample_rate, mixture.shape[0])
-        mixture = mixture.float().cpu()
-        if engine.sample_rate == sample_rate:
-            estimates = self._run(engine, mixture)
-        else:
-            down = torch.from_numpy(resample(mixture.numpy(), sample_rate, engine.sample_rate))
-            low = self._run(engine, down)
-            up = resample(low.flatten(0, 1).numpy(), engine.sample_rate, sample_rate)[:, : mixture.shape[-1]]
-            estimates = torch.from_numpy(np.ascontiguousarray(up)).unflatten(0, low.shape[:2])
-        stems = dict(zip(self.sources, estimates, strict=True))
-        if self.residual:
-            stems[self.residual] = mixture - estimates.sum(0)
-        return stems
+        parts = list(self.stream([mixture.float().cpu()], sample_rate))
+        return {stem: torch.cat([part[stem] for part in parts], -1) for stem in self.stems}
+
+    def stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
+        """Separate a song that comes in blocks [channel, any] into blocks of its stems, as soon as they are known.
+
+        Memory does not depend on the length, and the samples do not depend on the blocks.
+        """
+        mixture = Fifo()
+        for estimates in self._estimates(_kept(blocks, mixture), sample_rate):
+            piece = mixture.take(estimates.shape[-1])
+            stems = dict(zip(self.sources, estimates[..., : piece.shape[-1]], strict=True))
+            if self.residual:
+                stems[self.residual] = piece - estimates[..., : piece.shape[-1]].sum(0)
+            yield stems
 
     def separate_file(
         self,
@@ -101,31 +111,36 @@ class Separator:
         output: str | Path,
         *,
         stems: tuple[str, ...] = (),
-        bit_depth: BitDepth = "16",
+        format: Format | None = None,  # noqa: A002
+        bit_depth: BitDepth | None = None,
+        template: str = "",
+        start: float = 0.0,
+        duration: float = 0.0,
         overwrite: bool = False,
         track: str = "",
     ) -> Written:
-        """Separate an audio file into `output`, a folder that gets `<track>/<stem>.wav`, or a file name ending in .wav
-        that gets the first stem alone.
+        """Separate an audio file of any length into `output`.
 
         Args:
             path: The song.
-            output: Where the stems go.
+            output: A folder that gets `<track>/<stem>.<format>`, or a file name with an audio ending that gets the
+                first stem alone.
             stems: Which stems to write; all if empty.
-            bit_depth: Of the WAV files.
+            format: "wav" (the default), "flac", "mp3", "ogg", "aiff" or "stem.mp4".
+            bit_depth: "16" (the default), "24" or "float", where the format has one.
+            template: Names the files in the folder, such as "{artist} - {title}/{stem}".
+            start: Seconds of the song that are left out at its beginning.
+            duration: Seconds to separate; 0: up to the end.
             overwrite: Replace earlier stems.
-            track: The name of the track's folder; by default that of the file.
+            track: The name of the track; by default that of the file.
 
         Raises:
             AudioError: the song cannot be read, or the stems cannot be written.
             ConfigError: a stem that the model does not make, or output that exists.
         """
-        source, wanted = Path(path), stems or self.stems
-        self.check_stems(wanted)
-        files = plan(source, Path(output), track or source.stem, wanted, overwrite=overwrite)
-        mixture, sample_rate = read(source)
-        separated = self(torch.from_numpy(mixture), sample_rate)
-        return write_stems(files, {stem: separated[stem].numpy() for stem in files}, sample_rate, bit_depth)
+        to = Output.of(Path(output), format, bit_depth, template)
+        wish = Wish(to, stems, start, duration, overwrite)
+        return separate_one(self, Song(Path(path), track or track_name(Path(path))), wish)
 
     def check_stems(self, names: Iterable[str]) -> None:
         """Raise ConfigError for a name that is none of `stems`."""
@@ -136,34 +151,63 @@ class Separator:
                     f'the model makes no stem "{name}".{did_you_mean(name, self.stems)} It makes: {known}'
                 )
 
-    def _engine(self, sample_rate: int, channels: int) -> Engine:
+    def engine(self, sample_rate: int, channels: int) -> Engine:
+        """Return what runs the network for songs of this kind; built once."""
         if (sample_rate, channels) not in self._engines:
-            self._engines[sample_rate, channels] = self._build(sample_rate, channels)
+            self._engines[sample_rate, channels] = build(
+                self.model, self.device, self.band, self._backend, sample_rate, channels
+            )
         return self._engines[sample_rate, channels]
 
-    def _build(self, sample_rate: int, channels: int) -> Engine:
-        trained = self.model.manifest.audio
-        wanted = AudioSpec(sample_rate, channels, trained.sources)
-        wide = self.model.full_band(wanted) if self._band == "full" and wanted != trained else None
-        if wide is not None:
-            return Engine(wide.to(self.device), sample_rate, channels)
-        return Engine(self.model.network().to(self.device), trained.sample_rate, trained.channels)
+    def _estimates(self, blocks: Iterator[Tensor], sample_rate: int) -> Iterator[Tensor]:
+        """Yield estimates [source, channel, any] of the sources, at the rate of the song."""
+        first = next(blocks, None)
+        if first is None:
+            return
+        engine = self.engine(sample_rate, len(first))
+        whole = chain([first], blocks)
+        if engine.sample_rate == sample_rate:
+            yield from _run(engine, whole, len(first))
+            return
+        low = resampled((block.numpy() for block in whole), sample_rate, engine.sample_rate)
+        estimates = _run(engine, map(torch.from_numpy, low), len(first))
+        flat = (estimate.flatten(0, 1).numpy() for estimate in estimates)
+        for block in resampled(flat, engine.sample_rate, sample_rate):
+            yield torch.from_numpy(block).unflatten(0, (len(self.sources), len(first)))
 
-    def _run(self, engine: Engine, mixture: Tensor) -> Tensor:
-        """[channel, time] at the engine's rate -> [source, channel, time]."""
-        chunking = Chunking.of(self.settings.chunk_seconds, self.settings.overlap, engine.sample_rate)
 
-        def process(chunk: Tensor) -> Tensor:
-            if len(chunk) == engine.channels:
-                result: Tensor = engine.network(chunk[None].to(self.device))[0]
-                return result.float().cpu()
-            # One channel at a time keeps the stereo image of a model that hears fewer or more channels.
-            batch = chunk[:, None].expand(-1, engine.channels, -1).to(self.device)
-            estimates: Tensor = engine.network(batch).mean(2).transpose(0, 1)
-            return estimates.float().cpu()
+def _run(engine: Engine, blocks: Iterable[Tensor], channels: int) -> Iterator[Tensor]:
+    """Yield the estimates [source, channel, any] of a network for blocks [channel, any] at its rate."""
+    threads = engine.threads
+    with devices.threads(max(1, torch.get_num_threads() // threads)):
+        batches = _batches(cut(blocks, engine.chunking), engine.batch(channels))
+        done = in_order(lambda chunks: engine(torch.stack([chunk.samples for chunk in chunks])), batches, threads)
+        yield from cross_fade(_single(done), engine.chunking)
 
-        with torch.inference_mode():
-            return overlap_add(process, mixture, chunking)
+
+def _batches(chunks: Iterator[Chunk], size: int) -> Iterator[tuple[Chunk, ...]]:
+    while some := tuple(islice(chunks, size)):
+        yield some
+
+
+def _single(batches: Iterable[tuple[tuple[Chunk, ...], Tensor]]) -> Iterator[tuple[Chunk, Tensor]]:
+    for chunks, estimates in batches:
+        yield from zip(chunks, _finite(estimates), strict=True)
+
+
+def _finite(estimates: Tensor) -> Tensor:
+    """A network may overflow where a song is far beyond full scale; what it cannot tell goes to the residual."""
+    if estimates.isfinite().all():
+        return estimates
+    log.warning("the network gave samples that are not finite (NaN or infinity); they are taken as silence")
+    return estimates.nan_to_num(0.0, 0.0, 0.0)
+
+
+def _kept(blocks: Iterable[Tensor], fifo: Fifo) -> Iterator[Tensor]:
+    """Pass blocks on, and keep them until the estimates that belong to them have come."""
+    for block in blocks:
+        fifo.put(block)
+        yield block
 
 
 def _check_residual(name: str, sources: tuple[str, ...]) -> None:

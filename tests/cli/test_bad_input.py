@@ -140,9 +140,9 @@ def test_usage_errors(sepkit, trained, songs, tmp_path):
     model, song = trained / "best_model.safetensors", songs / "one" / "mixture.wav"
     one_line(sepkit("separate", song, "-m", model, "--stems", "vocal", "-o", tmp_path / "o"), 2, "vocal", "vocals")
     one_line(sepkit("separate", song, "-m", model, "--residual", "vocals", "-o", tmp_path / "o"), 2, "vocals")
-    one_line(sepkit("separate", song, model, "-m", model, "-o", "x.wav"), 2, "x.wav", "2 inputs")
+    one_line(sepkit("separate", song, model, "-m", model, "-o", "x.wav"), 2, "x.wav", "2 songs")
     one_line(sepkit("separate", song, "-m", model, "--device", "cuda9"), 2, "--device")
-    one_line(sepkit("separate", song, "-m", model, "-o", "x.flac"), 2, "x.flac", ".wav")
+    one_line(sepkit("separate", song, "-m", model, "-o", "x.m4a"), 2, "x.m4a", "flac")
     one_line(sepkit("separate", song, "-m", model, "-o", "x.wav", "--stems", "vocals,accompaniment"), 2, "2 stems")
     one_line(sepkit("separate", song, "-m", model, "-o", song, "--overwrite"), 2, "one of the songs")
     one_line(sepkit("separate", song, "-m", model, "--residual", "../../x"), 2, "../../x")

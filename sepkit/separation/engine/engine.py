@@ -1,0 +1,133 @@
+"""A network ready to run: chunks in, estimates out, on whatever device, in whatever backend, for any channel count."""
+
+import logging
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from sepkit.device import Precision
+from sepkit.errors import AudioError
+from sepkit.separation.engine.memory import exhausted, free_batch
+from sepkit.separation.overlap_add import Chunking, overlap_add
+
+log = logging.getLogger(__name__)
+
+# More threads of chunks would take more memory than they save time.
+MOST_THREADS = 4
+# Halvings of a chunk after which memory counts as exhausted: shorter ones would hear too little of the song.
+MOST_HALVINGS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What passes the network at once: chunks together, and how often each is halved."""
+
+    batch: int = 1
+    halvings: int = 0
+
+
+@dataclass
+class Engine:
+    """A network on a device, and the rate and channels that it hears. `backend` says what runs it."""
+
+    network: nn.Module
+    device: torch.device
+    sample_rate: int
+    channels: int
+    chunking: Chunking
+    backend: str = "torch"
+    _extent: Extent = field(default=Extent(), init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @property
+    def threads(self) -> int:
+        """How many chunks to compute at the same time.
+
+        On a CPU each core works on a chunk of its own: the many small steps of a recurrent layer, shared between
+        cores, would have each wait for the other at each step.
+        """
+        return min(torch.get_num_threads(), MOST_THREADS) if self.device.type == "cpu" else 1
+
+    def batch(self, channels: int) -> int:
+        """Return how many chunks of a song of `channels` to hand over at once: on a GPU what its memory holds."""
+        if self.device.type == "cuda" and self._extent == Extent():
+            one = torch.zeros(1, channels, self.chunking.chunk)
+            count = free_batch(lambda: self(one), self.device)
+            if self._extent == Extent():  # one chunk did fit
+                self._extent = Extent(count)
+        return self._extent.batch
+
+    def __call__(self, chunks: Tensor) -> Tensor:
+        """Return estimates [batch, source, channel, chunk] of chunks [batch, channel, chunk], on the CPU in float32.
+
+        Where memory does not suffice, fewer and then shorter chunks pass the network at once, and at last the CPU
+        computes. It says so, and stays with it.
+
+        Raises:
+            AudioError: even then memory does not suffice.
+        """
+        while True:
+            extent, device = self._extent, self.device
+            try:
+                return torch.cat([self._parts(part, extent.halvings) for part in chunks.split(extent.batch)])
+            except Exception as error:
+                if not exhausted(error):
+                    raise
+            with self._lock:
+                if (extent, device) == (self._extent, self.device):  # else another thread has met it, too
+                    self._retreat()
+
+    def _retreat(self) -> None:
+        extent = self._extent
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if extent.batch > 1:
+            self._extent = replace(extent, batch=extent.batch // 2)
+            log.warning("memory exhausted: going on with %d chunks at once", self._extent.batch)
+        elif extent.halvings < MOST_HALVINGS:
+            self._extent = replace(extent, halvings=extent.halvings + 1)
+            seconds = self.chunking.chunk / self.sample_rate / 2**self._extent.halvings
+            log.warning("memory exhausted: going on with chunks of %.2g s", seconds)
+        elif self.device.type != "cpu":
+            log.warning("memory of %s exhausted: going on on the CPU", self.device)
+            self.device, self._extent = torch.device("cpu"), Extent()
+            self.network.to(self.device)
+        else:
+            raise AudioError(
+                "memory exhausted, even with the shortest chunks; close other programs, or take a smaller model"
+            )
+
+    def _parts(self, chunks: Tensor, halvings: int) -> Tensor:
+        """Run whole chunks, or each as overlapping shorter ones."""
+        if not halvings:
+            return self._run(chunks)
+        shorter = Chunking(-(-self.chunking.chunk // 2**halvings), self.chunking.overlap // 2**halvings)
+        return torch.stack([overlap_add(lambda piece: self._run(piece[None])[0], chunk, shorter) for chunk in chunks])
+
+    def _run(self, chunks: Tensor) -> Tensor:
+        hears = chunks.shape[1] == self.channels
+        # One channel at a time keeps the stereo image of a model that hears fewer or more channels.
+        heard = chunks if hears else chunks.flatten(0, 1)[:, None].expand(-1, self.channels, -1)
+        with torch.inference_mode(), self._precision():
+            estimates: Tensor = self.network(self._on_device(heard)).float()
+            if not hears:
+                estimates = estimates.mean(2).unflatten(0, chunks.shape[:2]).transpose(1, 2)
+            return self._on_cpu(estimates)
+
+    def _precision(self) -> AbstractContextManager[None]:
+        return Precision("cuda", torch.float16).autocast() if self.device.type == "cuda" else nullcontext()
+
+    def _on_device(self, samples: Tensor) -> Tensor:
+        if self.device.type != "cuda":
+            return samples.to(self.device)
+        return samples.contiguous().pin_memory().to(self.device, non_blocking=True)
+
+    def _on_cpu(self, estimates: Tensor) -> Tensor:
+        if self.device.type != "cuda":
+            return estimates.cpu()
+        host = torch.empty(estimates.shape, pin_memory=True)
+        host.copy_(estimates)
+        return host

@@ -1,0 +1,164 @@
+"""Exported mask networks on disk: whole or refused, and made once for each model file.
+
+A file is an ONNX model whose last property is a seal: the number of this format, the sha256 of the model file, and the
+sha256 of all bytes before it. Messages of protobuf are joined by joining their bytes, so a sealed model is a model.
+"""
+
+import logging
+import re
+from glob import escape
+from hashlib import sha256
+from pathlib import Path
+
+from torch import nn
+
+from sepkit.atomic import Commit, remove_leftovers
+from sepkit.cache.folder import cache_folder
+from sepkit.checkpoints.model_file import ModelFile
+from sepkit.errors import ConfigError, ModelFileError
+from sepkit.separation.engine import onnx_graph
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+SUFFIX = ".onnx"
+_DIGEST = 64  # characters of a sha256
+_STAMP = re.compile(rb"(\d{4}) ([0-9a-f]{64}) ")  # what the seal says before its sha256
+
+
+def export(model: ModelFile, network: nn.Module) -> bytes:
+    """Return the content of a file: the sealed mask network of `network`, which is in evaluation mode on the CPU.
+
+    Raises:
+        ConfigError: a package is missing.
+        ModelFileError: the network has no mask network, or ONNX cannot express it.
+    """
+    return _sealed(onnx_graph.export(model, network), model.checksum)
+
+
+def write(model: ModelFile, output: Path, *, overwrite: bool = False) -> int:
+    """Write the mask network of a model to `output`, complete or not at all, and return its size in bytes.
+
+    Raises:
+        ConfigError: `output` cannot be the name of the new file, or a package is missing.
+        ModelFileError: as for `export`, or the file cannot be written.
+    """
+    _check_output(model.path, output, overwrite=overwrite)
+    onnx_graph.require()
+    exported = export(model, model.network())
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            Commit() as commit,
+            commit.file(output, lambda written: _verify(output, written.read_bytes())) as temporary,
+        ):
+            temporary.write_bytes(exported)
+    except OSError as error:
+        raise ModelFileError(f"{output}: cannot be written ({error})") from None
+    return len(exported)
+
+
+def read(path: Path) -> bytes:
+    """Return the content of an exported file.
+
+    Raises:
+        ModelFileError: no such file, corrupt, or of another format.
+    """
+    try:
+        exported = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error})") from None
+    _verify(path, exported)
+    return exported
+
+
+def cached(model: ModelFile, network: nn.Module) -> bytes:
+    """Return the sealed mask network of a model, made at the first time only.
+
+    It is kept beside the model file; where that folder cannot be written, in sepkit's cache. There is one for all rates
+    and channel counts: `network` may be that of a full band.
+
+    Raises:
+        ConfigError, ModelFileError: as for `export`.
+    """
+    if not model.checksum:
+        return export(model, network)
+    name = f"{model.path.stem}.{model.checksum[:12]}{SUFFIX}"
+    beside, elsewhere = model.path.parent / name, cache_folder() / "onnx" / name
+    for path in (beside, elsewhere):
+        try:
+            exported = read(path)
+        except ModelFileError:
+            continue
+        if _model_of(exported) == model.checksum:
+            return exported
+    exported = export(model, network)
+    if not _kept(exported, beside, _earlier(model.path, beside)) and not _kept(exported, elsewhere, []):
+        log.warning(
+            "%s cannot be written, so it is made anew each time; set SEPKIT_CACHE to a folder that can", elsewhere
+        )
+    return exported
+
+
+def _sealed(graph: bytes, checksum: str) -> bytes:
+    import onnx
+
+    stamp = f"{FORMAT:04d} {checksum or '0' * _DIGEST} "
+    entry = onnx.StringStringEntryProto(key="seal", value=stamp + "0" * _DIGEST)
+    content: bytes = graph + onnx.ModelProto(metadata_props=[entry]).SerializeToString()[:-_DIGEST]
+    return content + sha256(content).hexdigest().encode()
+
+
+def _verify(path: Path, exported: bytes) -> None:
+    stamp = _stamp(exported)
+    if stamp is None or sha256(memoryview(exported)[:-_DIGEST]).hexdigest().encode() != exported[-_DIGEST:]:
+        raise ModelFileError(
+            f"{path}: corrupt (sha256 differs from the one at its end); export it again: sepkit export"
+        )
+    if int(stamp[1]) != FORMAT:
+        raise ModelFileError(f"{path}: format {int(stamp[1])} of another sepkit; export it again: sepkit export")
+
+
+def _stamp(exported: bytes) -> re.Match[bytes] | None:
+    return _STAMP.fullmatch(exported[-_DIGEST - 70 : -_DIGEST])
+
+
+def _model_of(exported: bytes) -> str:
+    stamp = _stamp(exported)
+    return stamp[2].decode() if stamp else ""
+
+
+def _earlier(model: Path, current: Path) -> list[Path]:
+    """Return the kept exports of what the model file was before."""
+    name = re.compile(rf"{re.escape(model.stem)}\.[0-9a-f]{{12}}{re.escape(SUFFIX)}")
+    found = model.parent.glob(f"{escape(model.stem)}.{'?' * 12}{SUFFIX}")
+    return [path for path in found if path != current and name.fullmatch(path.name)]
+
+
+def _kept(exported: bytes, path: Path, earlier: list[Path]) -> bool:
+    """Write a file in the place of earlier ones; return False where its folder cannot be written, which is no error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers([path])
+        with Commit() as commit, commit.file(path) as temporary:
+            temporary.write_bytes(exported)
+            for old in earlier:
+                commit.remove(old)
+    except FileNotFoundError:  # another process has taken our unfinished file for a leftover: it writes the same now
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _check_output(model: Path, output: Path, *, overwrite: bool) -> None:
+    if output.suffix != SUFFIX:
+        raise ConfigError(f"-o {output}: the name of an exported network ends in {SUFFIX}")
+    if not output.exists():
+        return
+    if output.samefile(model):
+        raise ConfigError(f"-o {output} is the model file itself; name another")
+    if not output.is_file():
+        raise ConfigError(f"-o {output} is a folder or something special; name a file")
+    if not overwrite:
+        raise ConfigError(f"{output} exists; name another file with -o, or replace it with --overwrite")

@@ -1,0 +1,120 @@
+"""The stems of one song while they are made: float files that grow, then the files that users get, all or none."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+import numpy as np
+
+from sepkit.atomic import flush
+from sepkit.audio.encoding import Encoding
+from sepkit.audio.stem_mp4 import write_stem_mp4
+from sepkit.audio.tags import Tags
+from sepkit.audio.write import Writer
+
+if TYPE_CHECKING:
+    from sepkit.component import Samples
+
+# The largest sample that 16-bit PCM holds.
+_FULL_SCALE = 1.0 - 2.0**-15
+# Frames that are converted at once.
+_BLOCK = 1 << 18
+
+
+class GrowingStems:
+    """Stems as raw float32 [time, channel] files in a folder, on disk as soon as they are known."""
+
+    def __init__(self, folder: Path, names: Sequence[str], channels: int) -> None:
+        self._folder = folder
+        self._channels = channels
+        self._open = ExitStack()
+        self.files = {name: folder / f"{number}.raw" for number, name in enumerate(names)}
+        self._handles: dict[str, BinaryIO] = {}
+        self.frames = 0
+        self.peak = 0.0
+
+    def __enter__(self) -> Self:
+        self._handles = {name: self._open.enter_context(path.open("wb")) for name, path in self.files.items()}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.close()
+
+    def write(self, stems: "Mapping[str, Samples]") -> None:
+        """Add blocks [channel, time], all of one length, to the stems.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        self.frames += next(iter(stems.values())).shape[1]
+        for name, samples in stems.items():
+            self.write_beside(name, samples)
+
+    def write_beside(self, name: str, samples: "Samples") -> None:
+        """Add a block [channel, time] to one file, which may be ahead of the stems."""
+        if samples.size:
+            self.peak = max(self.peak, float(samples.max()), -float(samples.min()))
+        self._handles[name].write(np.ascontiguousarray(samples.T, "<f4").data)
+
+    @property
+    def safe_gain(self) -> float:
+        """The one factor for all stems with which none exceeds full scale; 1 where none does."""
+        return _FULL_SCALE / self.peak if self.peak > 1.0 else 1.0
+
+    def convert(
+        self, files: Mapping[str, Path], encoding: Encoding, sample_rate: int, tags: Tags, gain: float
+    ) -> dict[Path, Path]:
+        """Write each stem times `gain` as what `files` shall be, and return {temporary file: file}.
+
+        All temporary files are in one folder, with the names of `files` where these differ from each other.
+
+        Raises:
+            AudioError: a file cannot be written.
+        """
+        folder = self._folder / "complete"
+        folder.mkdir()
+        by_file = {file: stem for stem, file in files.items()}
+        names = [file.name for file in by_file]
+        if len(set(names)) < len(names):
+            names = [str(number) for number in range(len(names))]
+        finished = {folder / name: file for name, file in zip(names, by_file, strict=True)}
+        if encoding.format == "stem.mp4":
+            (path,) = finished
+            (target,) = finished.values()
+            write_stem_mp4(path, self.files, sample_rate, self._channels, tags, gain, target)
+            return finished
+
+        def write(path: Path, file: Path) -> None:
+            with Writer(path, encoding, sample_rate, self._channels, self.frames, tags, name=file) as writer:
+                for block in self._blocks(by_file[file]):
+                    writer.write(block * np.float32(gain))
+
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(write, finished, finished.values()))
+        return finished
+
+    def _blocks(self, stem: str) -> "Iterator[Samples]":
+        with self.files[stem].open("rb") as file:
+            while (samples := np.fromfile(file, "<f4", _BLOCK * self._channels)).size:
+                yield samples.reshape(-1, self._channels).T
+
+
+def publish(finished: Mapping[Path, Path]) -> None:
+    """Give complete files their names: a new folder appears with all of them, an existing one gets them one by one."""
+    folders = {target.parent for target in finished.values()}
+    (source, *_), (folder, *more) = {path.parent for path in finished}, folders
+    names_fit = all(path.name == target.name for path, target in finished.items())
+    if names_fit and not more and not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(folder)
+        flush(folder)
+        flush(folder.parent)
+        return
+    for path, target in finished.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    for folder in folders:
+        flush(folder)

@@ -1,0 +1,149 @@
+"""Where the stems of songs go, and as what: a folder and a template for their names, or one file."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Formatter
+from typing import get_args
+
+from sepkit.audio.encoding import BitDepth, Encoding, Format
+from sepkit.audio.formats import EXTENSIONS, FFMPEG_EXTENSIONS
+from sepkit.audio.tags import Tags
+from sepkit.errors import ConfigError, did_you_mean
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+FIELDS = ("track", "stem", "artist", "title")
+ONE_FILE_EACH, ALL_IN_ONE = "{track}/{stem}", "{track}"
+"""The default templates: of a file for each stem, and of one for all of them."""
+
+# Bytes of a file name, on most file systems.
+_LONGEST = 255
+# What some file system does not take in a name; tags may hold anything.
+_NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What becomes of the stems.
+
+    `path` is a folder, in which `template` names the files, or one file (`one_file`) for the first stem, or for all of
+    them if the format holds several.
+    """
+
+    path: Path
+    encoding: Encoding = field(default_factory=Encoding)
+    template: str = ONE_FILE_EACH
+    one_file: bool = False
+
+    @classmethod
+    def of(cls, path: Path, format: Format | None, bit_depth: BitDepth | None, template: str = "") -> "Output":  # noqa: A002
+        """Return what `-o`, `--format`, `--bit-depth` and `--template` (empty: the default) mean together.
+
+        Raises:
+            ConfigError: they contradict each other, or the template has a field that does not exist.
+        """
+        named = _format_of(path)
+        if named is None:
+            encoding = Encoding(format or "wav", bit_depth)
+            default = ALL_IN_ONE if encoding.format == "stem.mp4" else ONE_FILE_EACH
+            _check_template(template or default, encoding.format)
+            return cls(path, encoding, template or default)
+        if template:
+            raise ConfigError(f"-o {path} names one file, so --template has nothing to name; name a folder")
+        if format not in (None, named):
+            raise ConfigError(f"-o {path} and --format {format} contradict each other; give one of them")
+        return cls(path, Encoding(named, bit_depth), one_file=True)
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds everything."""
+        return self.path.parent if self.one_file else self.path
+
+    @property
+    def all_in_one(self) -> bool:
+        """Whether one file holds all stems of a song."""
+        return self.encoding.format == "stem.mp4"
+
+    def targets(self, track: str, tags: Tags, stems: Sequence[str]) -> dict[str, Path]:
+        """Return {stem: file} for a song, all within `root`."""
+        if self.one_file:
+            return dict.fromkeys(stems if self.all_in_one else stems[:1], self.path)
+        values = {"track": track, "artist": _in_name(tags.artist) or "unknown", "title": _in_name(tags.title) or track}
+        return {stem: self._file({**values, "stem": stem}) for stem in stems}
+
+    def _file(self, values: dict[str, str]) -> Path:
+        *folders, name = self.template.split("/")
+        parts = [_component(folder, values) for folder in folders]
+        return self.path.joinpath(*parts, _component(name, values, f".{self.encoding.format}"))
+
+
+def check(files: dict[str, Path], root: Path, *, overwrite: bool) -> None:
+    """Raise ConfigError unless files below `root` may be written: nothing in the way, no link that leads elsewhere."""
+    for file in files.values():
+        links = [path for path in (file, *file.parents) if path.is_relative_to(root) and path.is_symlink()]
+        if links and links[-1] != Path():
+            raise ConfigError(f"{links[-1]} is a symbolic link, and nothing is written through links; give another -o")
+        if file.is_dir():
+            raise ConfigError(f"{file} is a folder; give another -o")
+        if file.exists() and not overwrite:
+            raise ConfigError(f"{file} exists; give another -o, or --overwrite to replace it")
+
+
+def _format_of(path: Path) -> Format | None:
+    """Return the format that the ending of `-o` names, or None for a folder."""
+    name = path.name.lower()
+    found = [known for known in FORMATS if name.endswith(f".{known}")]
+    if found:
+        return found[0]
+    if name.endswith((*EXTENSIONS, *FFMPEG_EXTENSIONS)):
+        raise ConfigError(f"-o {path}: cannot write that format; it writes {', '.join(FORMATS)}, or name a folder")
+    return None
+
+
+def _check_template(template: str, format: Format) -> None:  # noqa: A002
+    problem = _problem(template)
+    if not problem and format == "stem.mp4" and "{stem}" in template:
+        problem = "a .stem.mp4 holds all stems, so {stem} has no value"
+    if problem:
+        raise ConfigError(f'--template "{template}": {problem}. Fields: {", ".join(f"{{{f}}}" for f in FIELDS)}')
+
+
+def _problem(template: str) -> str:
+    """Return what is wrong with a template, or nothing."""
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        return str(error)
+    for _, name, form, conversion in parts:
+        if name is not None and (name not in FIELDS or form or conversion):
+            return f'no field "{name}".{did_you_mean(name, FIELDS)}'
+    folders = template.split("/")
+    if "\\" in template or not all(folders) or any(not part.strip(". ") for part in folders):
+        return "it must stay below the output folder"
+    if any(part.count("{") != part.count("}") for part in folders) or not template.isprintable():
+        return "it cannot be a path"
+    return ""
+
+
+def _in_name(text: str) -> str:
+    return _NOT_IN_NAMES.sub("_", " ".join(text.split()))
+
+
+def _component(template: str, values: dict[str, str], ending: str = "") -> str:
+    """Return a part of a path. No part may be too long: the longest of its values is shortened, but never the stem.
+
+    Nor may it lead out, as ".." would, which a track may be called.
+    """
+    text = template.format(**values)
+    excess = len(_bytes(text)) + len(ending) - _LONGEST
+    names = [field for field in FIELDS if f"{{{field}}}" in template and field != "stem"]
+    if excess > 0 and names:
+        longest = max(names, key=lambda name: len(values[name]))
+        shorter = _bytes(values[longest])[: -excess or None].decode("utf-8", "ignore")
+        text = template.format(**{**values, longest: shorter})
+    return f"{text}{ending}" if text.strip(". ") else f"_{text}{ending}"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

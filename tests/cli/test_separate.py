@@ -1,0 +1,205 @@
+"""`sepkit separate`: formats in and out, tags, excerpts, names, folders, what is there already."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+import stempeg
+
+from sepkit.audio.decoder import Decoder
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def song(tmp_path):
+    """Two seconds of stereo with tags; the left side is another sound than the right one."""
+    path = tmp_path / "song.wav"
+    with soundfile.SoundFile(path, "w", 44100, 2, "PCM_16") as file:
+        file.title, file.artist = "노래", "가수"
+        time = np.arange(88200) / 44100
+        file.write(np.stack([0.3 * np.sin(2 * np.pi * 440 * time), 0.2 * np.sin(2 * np.pi * 5000 * time)], 1))
+    return path
+
+
+def stems_of(folder):
+    return {path.name.split(".")[0]: soundfile.read(path, always_2d=True) for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("ending", "depth", "tolerance"),
+    [("wav", "16", 1e-4), ("wav", "24", 1e-6), ("wav", "float", 1e-6), ("flac", "16", 1e-4), ("flac", "24", 1e-6),
+     ("aiff", "16", 1e-4), ("aiff", "float", 1e-6), ("mp3", None, 0.05), ("ogg", None, 0.05)],
+)  # fmt: skip
+def test_each_format_adds_up_to_the_song_with_its_tags(sepkit, small_model, song, tmp_path, ending, depth, tolerance):
+    options = ("--bit-depth", depth) if depth else ()
+    done = sepkit("separate", song, "-m", small_model, "-o", tmp_path / "o", "--format", ending, *options)
+    assert done.code == 0, done.err
+    stems = stems_of(tmp_path / "o" / "song")
+    mixture = soundfile.read(song)[0]
+    assert all((rate, data.shape) == (44100, mixture.shape) for data, rate in stems.values())
+    np.testing.assert_allclose(sum(data for data, _ in stems.values()), mixture, atol=tolerance, rtol=0)
+    with Decoder() as decoder:
+        for path in (tmp_path / "o" / "song").iterdir():
+            tags = decoder.header(path).tags
+            assert (tags.title, tags.artist) == ("노래", "가수")
+
+
+def test_a_48_khz_song_stays_so_and_a_hard_panned_one_stays_panned(sepkit, small_model, tmp_path):
+    panned = np.zeros((48000, 2))
+    panned[:, 1] = RNG.uniform(-0.3, 0.3, 48000)
+    soundfile.write(tmp_path / "p.wav", panned, 48000)
+    for band in ("full", "model"):
+        out = tmp_path / band
+        assert sepkit("separate", tmp_path / "p.wav", "-m", small_model, "-o", out, "--band", band).code == 0
+        for data, rate in stems_of(out / "p").values():
+            assert (rate, data.shape) == (48000, (48000, 2))
+            assert not data[:, 0].any()
+            assert data[:, 1].any()
+
+
+@pytest.mark.parametrize("ending", ["m4a", "mp4", "wma", "aac", "opus", "ogg", "mp3", "flac", "aiff"])
+def test_songs_of_any_format(sepkit, small_model, song, tmp_path, ending):
+    path = tmp_path / f"in.{ending}"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", song, path], check=True)
+    done = sepkit("separate", path, "-m", small_model, "-o", tmp_path / "o")
+    assert done.code == 0, done.err
+    for data, rate in stems_of(tmp_path / "o" / "in").values():
+        assert rate == (48000 if ending == "opus" else 44100)
+        assert abs(len(data) / rate - 2) < 0.1
+        assert data.shape[1] == 2
+
+
+def test_stem_mp4_holds_the_song_and_its_stems(sepkit, small_model, song, tmp_path):
+    done = sepkit("separate", song, "-m", small_model, "-o", tmp_path / "o", "--format", "stem.mp4", "--json")
+    assert done.code == 0, done.err
+    path = tmp_path / "o" / "song.stem.mp4"
+    assert set(done.json["tracks"][0]["files"].values()) == {str(path)}
+    info = stempeg.Info(str(path))
+    assert info.nb_audio_streams == 3
+    assert info.title_streams == ["mixture", "vocals", "accompaniment"]
+    read, rate = stempeg.read_stems(str(path))
+    assert rate == 44100
+    mixture = soundfile.read(song)[0]
+    assert np.corrcoef(read[0][:88200].ravel(), mixture.ravel())[0, 1] > 0.99
+    np.testing.assert_allclose(read[1:].sum(0)[2048:80000], read[0][2048:80000], atol=0.05)
+    again = sepkit("separate", song, "-m", small_model, "-o", tmp_path / "o", "--format", "stem.mp4", "--skip-existing")
+    assert "1 of them were there already" in again.out
+    assert sepkit("separate", path, "-m", small_model, "-o", tmp_path / "p").code == 0  # its mixture is a song, too
+    assert stems_of(tmp_path / "p" / "song").keys() == {"vocals", "accompaniment"}
+
+
+def test_one_file_of_the_format_that_its_name_says(sepkit, small_model, song, tmp_path):
+    for name in ("v.flac", "v.mp3", "v.ogg", "v.aiff", "v.wav", "v.stem.mp4"):
+        assert sepkit("separate", song, "-m", small_model, "-o", tmp_path / name).code == 0
+        assert (tmp_path / name).stat().st_size > 1000
+    assert soundfile.info(tmp_path / "v.flac").format == "FLAC"
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == set()
+
+
+def test_an_excerpt_is_that_part_of_the_song(sepkit, small_model, song, tmp_path):
+    out = tmp_path / "o"
+    options = ("--start", 0.5, "--duration", 0.25)
+    assert sepkit("separate", song, "-m", small_model, "-o", out, *options).code == 0
+    stems = stems_of(out / "song")
+    mixture = soundfile.read(song)[0][22050:33075]
+    np.testing.assert_allclose(sum(data for data, _ in stems.values()), mixture, atol=1e-4)
+    assert sepkit("separate", song, "-m", small_model, "-o", tmp_path / "p", "--start", 1.5, "--duration", 9).code == 0
+    assert {len(data) for data, _ in stems_of(tmp_path / "p" / "song").values()} == {22050}
+    beyond = sepkit("separate", song, "-m", small_model, "-o", tmp_path / "q", "--start", 2)
+    assert (beyond.code, "lasts 2.0 s" in beyond.err) == (2, True)
+
+
+def test_templates_take_tags(sepkit, small_model, song, tmp_path):
+    template = "{artist} - {title}/{track}, {stem}"
+    assert sepkit("separate", song, "-m", small_model, "-o", tmp_path / "o", "--template", template).code == 0
+    files = {str(path.relative_to(tmp_path / "o")) for path in (tmp_path / "o").rglob("*.wav")}
+    assert files == {f"가수 - 노래/song, {stem}.wav" for stem in ("vocals", "accompaniment")}
+
+
+def test_two_songs_that_a_template_gives_one_name(sepkit, small_model, song, tmp_path):
+    (tmp_path / "other.wav").write_bytes(song.read_bytes())
+    done = sepkit(
+        "separate", song, tmp_path / "other.wav", "-m", small_model, "-o", tmp_path / "o", "--template", "{stem}"
+    )
+    assert done.code == 1
+    assert "put {track} into --template" in done.err
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {"vocals.wav", "accompaniment.wav"}
+
+
+def test_folders_are_searched_to_the_bottom_but_for_the_output(sepkit, small_model, song, tmp_path):
+    songs = tmp_path / "songs"
+    for place in ("a.wav", "deep/er/b.WAV", "deep/.hidden.wav", ".git/c.wav", "out/d.wav"):
+        (songs / place).parent.mkdir(parents=True, exist_ok=True)
+        (songs / place).write_bytes(song.read_bytes())
+    (songs / "notes.txt").write_text("no song")
+    done = sepkit("separate", songs, "-m", small_model, "-o", songs / "out", "--json")
+    assert [track["input"] for track in done.json["tracks"]] == [str(songs / "a.wav"), str(songs / "deep/er/b.WAV")]
+    (tmp_path / "empty").mkdir()
+    done = sepkit("separate", tmp_path / "empty", "-m", small_model, "-o", tmp_path / "o")
+    assert (done.code, "no song in this folder" in done.err) == (1, True)
+    assert not (tmp_path / "o").exists()
+
+
+def test_skip_existing_knows_song_model_and_settings(sepkit, small_model, song, tmp_path):
+    command = ("separate", song, "-m", small_model, "-o", tmp_path / "o", "--skip-existing", "--json")
+    assert not sepkit(*command).json["tracks"][0]["skipped"]
+    assert sepkit(*command).json["tracks"][0]["skipped"]
+    for change in (("--band", "model"), ("--bit-depth", "24"), ("--start", "0.5")):
+        assert not sepkit(*command, *change).json["tracks"][0]["skipped"], change
+        assert sepkit(*command, *change).json["tracks"][0]["skipped"], change
+    samples, rate = soundfile.read(song)
+    soundfile.write(song, samples * 0.5, rate)
+    assert not sepkit(*command).json["tracks"][0]["skipped"]
+    (tmp_path / "o" / "song" / "vocals.wav").unlink()
+    assert not sepkit(*command).json["tracks"][0]["skipped"]
+    soundfile.write(tmp_path / "o" / "song" / "vocals.wav", samples, rate)  # somebody's own
+    done = sepkit(*command)
+    assert done.code == 2
+    assert "exists" in done.err
+    np.testing.assert_allclose(soundfile.read(tmp_path / "o" / "song" / "vocals.wav")[0], samples, atol=1e-4)
+
+
+def test_both_backends_agree(sepkit, small_model, song, tmp_path):
+    for backend in ("torch", "onnx"):
+        options = ("--backend", backend, "--bit-depth", "float")
+        assert sepkit("separate", song, "-m", small_model, "-o", tmp_path / backend, *options).code == 0
+    torch_, onnx = (stems_of(tmp_path / backend / "song") for backend in ("torch", "onnx"))
+    for stem, (data, _) in torch_.items():
+        np.testing.assert_allclose(onnx[stem][0], data, atol=1e-4)
+
+
+def test_what_contradicts_itself_is_refused_before_anything_is_read(sepkit, small_model, tmp_path):
+    for options, words in (
+        (("--skip-existing", "--overwrite"), "--overwrite"),
+        (("-o", "x.wav", "--format", "flac"), "--format"),
+        (("-o", "x.wav", "--template", "{stem}"), "--template"),
+        (("--format", "mp3", "--bit-depth", "24"), "mp3"),
+        (("--format", "flac", "--bit-depth", "float"), "flac"),
+        (("--format", "stem.mp4", "--template", "{stem}"), "{stem}"),
+        (("--start", "-1"), "--start"),
+        (("-o", "x.m4a"), "x.m4a"),
+    ):
+        done = sepkit("separate", tmp_path / "no.wav", "-m", small_model, "-o", tmp_path / "o", *options)
+        assert done.code == 2, options
+        assert words in done.err
+        assert len(done.err.strip().splitlines()) == 1
+
+
+def test_what_a_format_cannot_hold(sepkit, small_model, tmp_path):
+    soundfile.write(tmp_path / "six.wav", RNG.uniform(-0.1, 0.1, (4000, 6)), 96000)
+    done = sepkit("separate", tmp_path / "six.wav", "-m", small_model, "-o", tmp_path / "o", "--format", "mp3")
+    assert done.code == 1
+    assert "not 6 at 96000 Hz" in done.err
+    assert "flac or wav" in done.err
+
+
+def test_json_is_strict_and_names_each_file(sepkit, small_model, song, tmp_path):
+    done = sepkit("separate", song, tmp_path / "no.wav", "-m", small_model, "-o", tmp_path / "o", "--json")
+    assert done.code == 1
+    assert (done.json["ok"], done.json["failed"], done.json["skipped"]) == (1, 1, 0)
+    assert done.json["tracks"][0]["files"]["vocals"] == str(tmp_path / "o" / "song" / "vocals.wav")
+    assert "no such file" in done.json["tracks"][1]["error"]
+    assert json.dumps(done.json)

@@ -1,0 +1,104 @@
+"""Streams: whatever the blocks, the samples are those of the song in memory, and memory does not grow."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sepkit.separation import Separator
+from sepkit.separation.fifo import Fifo
+from sepkit.separation.in_order import in_order
+from sepkit.separation.overlap_add import Chunking, cross_fade, cut, overlap_add
+
+LENGTHS = [int(n) for n in np.random.default_rng(5).integers(1, 60_000, 20)]
+
+
+def in_blocks(signal, rng, most):
+    """Cut [channel, time] anywhere."""
+    start = 0
+    while start < signal.shape[-1]:
+        stop = start + rng.integers(1, most)
+        yield signal[..., start:stop]
+        start = stop
+
+
+def together(parts):
+    return {stem: torch.cat([part[stem] for part in parts], -1) for stem in parts[0]}
+
+
+@pytest.mark.parametrize("band", ["full", "model"])
+@pytest.mark.parametrize("rate", [8000, 11025])
+def test_streamed_equals_in_memory_to_the_bit_for_20_random_lengths(small_model, band, rate):
+    separator = Separator.load(small_model, band=band)
+    for number, time in enumerate(LENGTHS):
+        mixture = torch.from_numpy(np.random.default_rng(number).uniform(-0.3, 0.3, (2, time)).astype(np.float32))
+        whole = separator(mixture, rate)
+        streamed = together(list(separator.stream(in_blocks(mixture, np.random.default_rng(time), 9000), rate)))
+        for stem, samples in whole.items():
+            assert samples.shape == (2, time)
+            assert torch.equal(samples, streamed[stem])
+
+
+def test_a_file_gives_the_samples_of_the_song_in_memory(small_model, tmp_path):
+    separator = Separator.load(small_model)
+    for time in (1, 7, 4001, 50_000, 96_000, 96_001, 168_000):  # chunks are 96 000 samples, and start every 72 000
+        mixture = np.random.default_rng(time).uniform(-0.3, 0.3, (time, 2)).astype(np.float32)
+        soundfile.write(tmp_path / f"{time}.wav", mixture, 8000, subtype="FLOAT")
+        written = separator.separate_file(tmp_path / f"{time}.wav", tmp_path / "out", bit_depth="float")
+        whole = separator(torch.from_numpy(np.ascontiguousarray(mixture.T)), 8000)
+        for stem, file in written.files.items():
+            np.testing.assert_array_equal(soundfile.read(file, dtype="float32", always_2d=True)[0].T, whole[stem])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 700), st.integers(2, 300), st.integers(0, 50), st.integers(0, 10**6))
+def test_chunks_do_not_depend_on_the_blocks(time, chunk, share, seed):
+    signal, chunking = torch.rand(2, time) * 2 - 1, Chunking.of(chunk, share / 100, 1)
+    blocks = in_blocks(signal, np.random.default_rng(seed), 200)
+    streamed = torch.cat(list(cross_fade(((c, c.samples[None] * 2) for c in cut(blocks, chunking)), chunking)), -1)
+    assert torch.equal(streamed, overlap_add(lambda x: x[None] * 2, signal, chunking))
+    assert (streamed[0] - signal * 2).abs().max() <= 2e-6
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=20), st.lists(st.integers(0, 20), max_size=30))
+def test_what_is_put_in_comes_out_in_order(lengths, takes):
+    fifo, signal = Fifo(), torch.arange(float(sum(lengths)))[None]
+    for block in signal.split(lengths, -1):
+        fifo.put(block)
+    taken = [fifo.take(count) for count in takes]
+    rest = fifo.take(len(fifo))
+    assert torch.equal(torch.cat([*taken, rest], -1), signal)
+    assert [piece.shape[-1] for piece in taken[:1]] == [min(takes[0], signal.shape[-1])] if takes else True
+
+
+def test_results_come_in_order_and_never_far_ahead():
+    begun = []
+
+    def items():
+        for number in range(50):
+            begun.append(number)
+            yield number
+
+    for (item, result), number in zip(in_order(lambda n: n * n, items(), 3), range(50), strict=True):
+        assert (item, result) == (number, number * number)
+        assert len(begun) <= number + 4
+
+
+def test_an_error_in_a_thread_ends_everything():
+    def fails_at_two(number):
+        if number == 2:
+            raise ValueError("two")
+        return number
+
+    with pytest.raises(ValueError, match="two"):
+        list(in_order(fails_at_two, iter(range(100)), 2))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 5), st.integers(0, 3000))
+def test_nothing_is_lost_or_added_whatever_the_song(small_model, channels, time):
+    stems = Separator.load(small_model).stream([torch.rand(channels, time)], 8000)
+    assert all(stem.shape == (channels, time) for stem in together(list(stems)).values())
