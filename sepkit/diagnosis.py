@@ -94,7 +94,7 @@ def _ffmpeg() -> Check:
         return Check("ffmpeg", "ok", path)
     return Check(
         "ffmpeg", "missing",
-        "museval needs it, nothing else: apt-get, brew or winget install ffmpeg",
+        "reads m4a, aac, wma, mp4, and museval needs it: apt-get, brew or winget install ffmpeg",
     )  # fmt: skip
 
 
