@@ -18,6 +18,7 @@ from torch.nn import functional
 from sepkit.component import AudioSpec
 from sepkit.models.crnn import CRNN
 from sepkit.models.gru import BidirectionalGRU
+from sepkit.models.stft import analyse, synthesise
 
 # Width in Hz of the top of the trained band, from whose mean mask follows the mask above it.
 EXTENSION_HZ = 2000.0
@@ -46,34 +47,20 @@ class CRNNModule(nn.Module):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate [B, C, time] of any length into [B, S, C, time]."""
-        batch, channels, time = mixture.shape
-        mid = self._stft(mixture.mean(1))
-        mask = self.band_mask(mid.abs())
-        spectrum = mid[:, None] if channels == 1 else self._stft(mixture.flatten(0, 1)).unflatten(0, (batch, channels))
-        return self._istft(mask[:, :, None] * spectrum[:, None], time)
+        spectrum = analyse(mixture, self.window, self.size.hop_length)
+        mid = torch.view_as_complex(torch.view_as_real(spectrum).mean(1))
+        mask = self.band_mask(mid.abs().transpose(1, 2)).transpose(2, 3).contiguous()
+        return synthesise(mask[:, :, None] * spectrum[:, None], self.window, self.size.hop_length, mixture.shape[-1])
 
     def band_mask(self, magnitude: Tensor) -> Tensor:
         """Return the mask [B, S, n_fft / 2 + 1, T] of any STFT size for an unscaled magnitude [B, n_fft / 2 + 1, T]."""
         bins = magnitude.shape[1]
         scaled = magnitude * (2.0 / self.size.n_fft * 2.0)
         band = functional.pad(scaled, (0, 0, 0, max(0, self.mask_network.bins - bins)))[:, : self.mask_network.bins]
-        mask = self.mask_network(band[:, None]).to(magnitude.dtype)
+        mask = self.mask_network(band[:, None].contiguous()).to(magnitude.dtype)
         above = max(0, bins - self.mask_network.bins)
         top = _as_share_of_energy(mask[:, :, -self.extension_bins :].mean(2, keepdim=True))
         return torch.cat([mask[:, :, :bins], top.expand(-1, -1, above, -1)], 2)
-
-    def _stft(self, signal: Tensor) -> Tensor:
-        """[N, time] -> [N, bins, T]; zeros around the signal, so that any length, even one sample, is valid."""
-        n_fft, hop = self.size
-        return torch.stft(
-            signal.float(), n_fft, hop, window=self.window, center=True, pad_mode="constant", return_complex=True
-        )
-
-    def _istft(self, spectrum: Tensor, time: int) -> Tensor:
-        """[..., bins, T] -> [..., time]"""
-        n_fft, hop = self.size
-        signal = torch.istft(spectrum.flatten(0, -3), n_fft, hop, window=self.window, center=True, length=time)
-        return signal.view(*spectrum.shape[:-2], time)
 
 
 class MaskNetwork(nn.Module):
