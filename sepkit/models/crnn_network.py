@@ -47,10 +47,17 @@ class CRNNModule(nn.Module):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate [B, C, time] of any length into [B, S, C, time]."""
-        spectrum = analyse(mixture, self.window, self.size.hop_length)
-        mid = torch.view_as_complex(torch.view_as_real(spectrum).mean(1))
+        mid = self._analyse(mixture.mean(1))
         mask = self.band_mask(mid.abs().transpose(1, 2)).transpose(2, 3).contiguous()
-        return synthesise(mask[:, :, None] * spectrum[:, None], self.window, self.size.hop_length, mixture.shape[-1])
+        # One channel after the other, so that those of a song with many of them are never in memory as spectra together.
+        spectra = [mid] if mixture.shape[1] == 1 else map(self._analyse, mixture.unbind(1))
+        return torch.stack([self._synthesise(mask * spectrum[:, None], mixture.shape[-1]) for spectrum in spectra], 2)
+
+    def _analyse(self, signal: Tensor) -> Tensor:
+        return analyse(signal, self.window, self.size.hop_length)
+
+    def _synthesise(self, spectrum: Tensor, time: int) -> Tensor:
+        return synthesise(spectrum, self.window, self.size.hop_length, time)
 
     def band_mask(self, magnitude: Tensor) -> Tensor:
         """Return the mask [B, S, n_fft / 2 + 1, T] of any STFT size for an unscaled magnitude [B, n_fft / 2 + 1, T]."""

@@ -19,22 +19,22 @@ def analyse(signal: Tensor, window: Tensor, hop: int) -> Tensor:
 
 def synthesise(spectrum: Tensor, window: Tensor, hop: int, time: int) -> Tensor:
     """[..., frame, bin] -> [..., time]: the signal whose frames come closest to those given."""
-    frames = torch.fft.irfft(spectrum, len(window)) * window
-    weight = _overlapped(window.square().expand(spectrum.shape[-2], -1), hop)
+    frames = torch.fft.irfft(spectrum, len(window))
+    weight = _overlapped(torch.ones_like(window).expand(spectrum.shape[-2], -1), window.square(), hop)
     around = len(window) // 2
     kept = slice(around, around + time)
-    return _overlapped(frames, hop)[..., kept] / weight[kept].clamp(min=1e-8)
+    return _overlapped(frames, window, hop)[..., kept] / weight[kept].clamp(min=1e-8)
 
 
-def _overlapped(frames: Tensor, hop: int) -> Tensor:
-    """Add frames [..., frame, sample], each a hop later than the one before, to a signal [..., time].
+def _overlapped(frames: Tensor, window: Tensor, hop: int) -> Tensor:
+    """Weigh frames [..., frame, sample], and add them, each a hop later than the one before, to a signal [..., time].
 
     Seen as rows of one hop each, row r of each frame is added at once.
     """
     count, length = frames.shape[-2:]
     rows = -(-length // hop)
-    pieces = functional.pad(frames, (0, rows * hop - length)).unflatten(-1, (rows, hop))
     total = frames.new_zeros(*frames.shape[:-2], count + rows - 1, hop)
     for row in range(rows):
-        total[..., row : row + count, :] += pieces[..., row, :]
+        part = slice(row * hop, min((row + 1) * hop, length))
+        total[..., row : row + count, : part.stop - part.start] += frames[..., part] * window[part]
     return total.flatten(-2)
