@@ -1,5 +1,6 @@
 """Which device computes, and in which precision."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -24,18 +25,46 @@ def choose(name: str) -> torch.device:
     return torch.device(name)
 
 
+class _Threads:
+    """torch's one number of threads, lent to those who need another at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._own = 0
+
+    def lend(self, count: int) -> None:
+        with self._lock:
+            if not self._users:
+                self._own = torch.get_num_threads()
+            self._users += 1
+            self._set(count)
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._set(self._own)
+
+    def _set(self, count: int) -> None:
+        if torch.get_num_threads() != count:  # each setting makes torch's pools of threads anew
+            torch.set_num_threads(count)
+
+
+_THREADS = _Threads()
+
+
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let each thread that computes with torch from here on use `count` threads."""
-    before = torch.get_num_threads()
-    if before == count:  # each setting makes torch's pools of threads anew
-        yield
-        return
-    torch.set_num_threads(count)
+    """Let each thread that computes with torch from here on use `count` threads.
+
+    It is one number for the process: of several users at a time the last one has it, and after all it is as before.
+    """
+    _THREADS.lend(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _THREADS.give_back()
 
 
 @contextmanager

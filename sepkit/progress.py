@@ -39,6 +39,15 @@ class Songs:
         )
         self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
+    @property
+    def shown(self) -> bool:
+        """Whether there is a terminal to show bars in."""
+        return not self._bars.disable
+
+    def say(self, line: str) -> None:
+        """Write a line on stderr, above the bar if there is one."""
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def __enter__(self) -> Self:
         self._bars.start()
         return self

@@ -1,10 +1,21 @@
 """Options that several verbs take."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-FILE = click.Path(path_type=Path)
+
+class _File(click.Path):
+    """A path; an empty one, such as that of an unset variable in quotes, would be the working folder."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if value == "":
+            self.fail("an empty name", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+FILE = _File(path_type=Path)
 
 device = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True,

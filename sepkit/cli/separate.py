@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import click
 
 from sepkit.cli import options
+from sepkit.cli.command_line import again
 from sepkit.cli.verb import Report, Verb, one_line
 from sepkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sepkit.separation.batch import Result
+    from sepkit.separation.batch import Result, Results, Watcher
+    from sepkit.separation.songs.inputs import Song
+    from sepkit.separation.songs.job import Progress
 
 
 @click.command(cls=Verb)
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--residual", metavar="NAME", help="Name of mixture - targets. Default: what the model file says.")
 @click.option("--no-residual", is_flag=True, help="Leave the residual out.")
 @click.option(
-    "--format", "format_", type=click.Choice(["wav", "flac", "mp3", "ogg", "aiff", "stem.mp4"]),
+    "--format", "format_", type=click.Choice(["wav", "flac", "mp3", "ogg", "aiff", "stem.mp4"], case_sensitive=False),
     help="Of the stems; stem.mp4 holds all of them. Default: the ending of -o, or wav.",
 )  # fmt: skip
 @click.option("--bit-depth", type=click.Choice(["16", "24", "float"]), help="Of wav, aiff and flac.  [default: 16]")
@@ -47,8 +51,9 @@ if TYPE_CHECKING:
     help="What runs the network; auto: ONNX Runtime on a CPU where it is installed.",
 )  # fmt: skip
 @click.option(
-    "--skip-existing", is_flag=True, help="Skip songs whose stems are there, of the same song, model and settings."
-)
+    "--skip-existing", is_flag=True,
+    help="Skip songs whose stems are there, of the same song, model and settings; replace other stems of the song.",
+)  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace stems that exist.")
 @options.device
 def separate(
@@ -75,11 +80,11 @@ def separate(
     one is done.
     """
     from sepkit.checkpoints.locate import locate
-    from sepkit.progress import Songs
     from sepkit.separation import Separator
     from sepkit.separation.batch import separate_files
+    from sepkit.separation.engine.memory import give_back_early
+    from sepkit.separation.songs.job import Wish
     from sepkit.separation.songs.output import Output
-    from sepkit.separation.songs.separation import Wish
 
     if residual and no_residual:
         raise ConfigError("--residual and --no-residual contradict each other; give one")
@@ -88,44 +93,92 @@ def separate(
     wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
     to = Output.of(output, format_, bit_depth, template)
     wish = Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing)
+    give_back_early()
     separator = Separator.load(
         locate(model), device, band=band, backend=backend, residual="" if no_residual else residual
     )
-    with Songs() as songs:
-        results = separate_files(separator, inputs, wish, _say, lambda song: songs.watched(song.track))
-    return _report(results)
+    with _Display() as display:
+        return _report(separate_files(separator, inputs, wish, display.watcher()))
 
 
-def _say(result: Result) -> None:
-    """Report on stderr what went wrong with a song, or is to be known."""
-    if result.error:
-        click.echo(f"Error: {one_line(result.error)}", err=True)
-    elif result.gain < 1:
-        text = f"{result.input}: all stems turned down by the factor {result.gain:.3f}, or they would clip"
-        click.echo(one_line(text), err=True)
+class _Display:
+    """Says on stderr how far the songs have come, and what is to be known of each as soon as it is.
+
+    In a terminal a bar shows the song that is worked on; elsewhere, each of several songs has a line when it is done.
+    """
+
+    def __init__(self) -> None:
+        from sepkit.progress import Songs
+
+        self._bars = Songs()
+        self._songs = self._begun = self._done = 0
+
+    def watcher(self) -> Watcher:
+        from sepkit.separation.batch import Watcher
+
+        return Watcher(self._found, self._begin, self._tell)
+
+    def __enter__(self) -> Self:
+        self._bars.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bars.__exit__(kind, error, at)
+        if kind is not None and not issubclass(kind, Exception) and self._songs > 1:
+            command = again(click.get_current_context(), without=("overwrite",), adding=("--skip-existing",))
+            click.echo(f"{self._done} of {self._songs} songs are done. Go on with:\n  {command}", err=True)
+
+    def _found(self, songs: int) -> None:
+        self._songs = songs
+
+    def _begin(self, song: Song) -> Progress:
+        self._begun += 1
+        number = f"{self._begun}/{self._songs} " if self._songs > 1 else ""
+        return self._bars.watched(f"{number}{one_line(song.track)}")
+
+    def _tell(self, result: Result) -> None:
+        self._done += 1
+        if result.error:
+            self._bars.say(f"Error: {one_line(result.error)}")
+            return
+        if result.written and result.written.gain is not None and result.written.gain < 1:
+            factor = f"{result.written.gain:.3f}"
+            self._bars.say(
+                one_line(f"{result.input}: all stems turned down by the factor {factor}, or they would clip")
+            )
+        if self._songs > 1 and not self._bars.shown:
+            self._bars.say(one_line(f"{self._done}/{self._songs} {result.input}"))
 
 
-def _report(results: list[Result]) -> Report:
-    failed = [result for result in results if result.error]
-    skipped = [result for result in results if result.skipped]
+def _report(results: Results) -> Report:
+    failed = [result for result in results.songs if result.error]
+    skipped = [result for result in results.songs if result.written and result.written.skipped]
+    done = len(results.songs) - len(failed)
     data: dict[str, Any] = {
         "tracks": [
             {
-                "input": str(r.input),
-                "files": {stem: str(file) for stem, file in r.files.items()},
-                "gain": r.gain,
-                "skipped": r.skipped,
-                "error": r.error or None,
+                "input": str(result.input),
+                "files": {stem: str(file) for stem, file in (result.written.files if result.written else {}).items()},
+                "gain": result.written.gain if result.written else None,
+                "skipped": bool(result.written and result.written.skipped),
+                "error": result.error or None,
             }
-            for r in results
+            for result in results.songs
         ],
-        "ok": len(results) - len(failed),
+        "ok": done,
         "skipped": len(skipped),
         "failed": len(failed),
+        "left_out": [str(path) for path in results.left_out],
     }
-    code = failed[0].exit_code if len(results) == len(failed) == 1 else int(bool(failed))
-    human = [str(file) for result in results if not result.skipped for file in dict.fromkeys(result.files.values())]
-    if len(results) > 1 or skipped:
-        there = f" ({len(skipped)} of them were there already)" if skipped else ""
-        human.append(f"{data['ok']} ok{there}, {data['failed']} failed")
+    human = [
+        str(file)
+        for result in results.songs if result.written and not result.written.skipped
+        for file in dict.fromkeys(result.written.files.values())
+    ]  # fmt: skip
+    if results.left_out:
+        human.append(f"{len(results.left_out)} files left out: stems that sepkit has made")
+    if len(results.songs) > 1 or skipped:
+        there = f" ({len(skipped)} there already)" if skipped else ""
+        human.append(f"{done} ok{there}, {len(failed)} failed")
+    code = failed[0].exit_code if len(results.songs) == len(failed) == 1 else int(bool(failed))
     return Report(data, human, exit_code=code)

@@ -79,31 +79,41 @@ def run(group: click.Group, args: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         _print_error("interrupted", 130, as_json="--json" in args)
         return 130
-    except _TerminatedError:
-        _print_error("terminated", 143, as_json="--json" in args)
-        return 143
+    except Terminated as ended:
+        code = 128 + ended.number
+        _print_error(f"ended by {signal.Signals(ended.number).name}", code, as_json="--json" in args)
+        return code
     return result if isinstance(result, int) else 0
 
 
-class _TerminatedError(BaseException):
-    """SIGTERM came: like KeyboardInterrupt, it is none of the errors that a verb may go on after."""
+class Terminated(BaseException):
+    """A signal asked the process to end: SIGTERM, or SIGHUP of a terminal that was closed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 @contextmanager
 def _tidy_end() -> Iterator[None]:
-    """Let SIGTERM end a verb as Ctrl-C does, with everything half done removed. Training has its own way."""
+    """Let these signals end a verb as Ctrl-C does, with everything half done removed. Training has its own way."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise _TerminatedError
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated(number)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in known}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print_error(text: str, code: int, *, as_json: bool) -> None:

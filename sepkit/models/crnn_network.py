@@ -48,9 +48,11 @@ class CRNNModule(nn.Module):
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate [B, C, time] of any length into [B, S, C, time]."""
         mid = self._analyse(mixture.mean(1))
-        mask = self.band_mask(mid.abs().transpose(1, 2)).transpose(2, 3).contiguous()
-        # One channel after the other, so that those of a song with many of them are never in memory as spectra together.
+        magnitude = mid.abs().transpose(1, 2)
+        # One channel after the other: a song may have many, and their spectra would fill the memory together.
         spectra = [mid] if mixture.shape[1] == 1 else map(self._analyse, mixture.unbind(1))
+        del mid
+        mask = self.band_mask(magnitude).transpose(2, 3).contiguous()
         return torch.stack([self._synthesise(mask * spectrum[:, None], mixture.shape[-1]) for spectrum in spectra], 2)
 
     def _analyse(self, signal: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Short-time Fourier transform and its inverse, centred, with zeros around the signal, so that any length is valid.
 
-The same numbers as `torch.stft` and `torch.istft` (D. Griffin, J. Lim, "Signal estimation from modified short-time Fourier
-transform", IEEE TASSP 1984), but frames come before bins: transforms and masks then run over memory in its order, which
-takes a third of the time on a CPU.
+The same numbers as `torch.stft` and `torch.istft`, but frames come before bins: transforms and masks then run over memory
+in its order, which takes a third of the time on a CPU. D. Griffin, J. Lim, "Signal estimation from modified short-time
+Fourier transform", IEEE TASSP 1984.
 """
 
 import torch
@@ -14,7 +14,8 @@ def analyse(signal: Tensor, window: Tensor, hop: int) -> Tensor:
     """[..., time] -> [..., frame, bin], complex; 1 + time // hop frames of len(window) / 2 + 1 bins."""
     around = len(window) // 2
     frames = functional.pad(signal.float(), (around, around)).unfold(-1, len(window), hop)
-    return torch.fft.rfft(frames * window)
+    spectrum: Tensor = torch.fft.rfft(frames * window)
+    return spectrum
 
 
 def synthesise(spectrum: Tensor, window: Tensor, hop: int, time: int) -> Tensor:

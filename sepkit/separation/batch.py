@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from sepkit.audio.decoder import Decoder
 from sepkit.errors import ConfigError, SepkitError, reason
+from sepkit.separation.songs.growing import GrowingStems
 from sepkit.separation.songs.inputs import Song, find_songs
-from sepkit.separation.songs.separation import Planner, Progress, Wish, Written, finish, grow
+from sepkit.separation.songs.job import Job, Plan, Progress, Wish, Written
 from sepkit.separation.songs.work_folder import WorkFolder
 
 if TYPE_CHECKING:
@@ -21,14 +22,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one input."""
+    """What became of one input: its stems, or why it failed."""
 
     input: Path
-    files: dict[str, Path] = field(default_factory=dict)
-    gain: float = 1.0
-    skipped: bool = False
+    written: Written | None = None
     error: str = ""
     exit_code: int = 0
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Told what happens while it happens. The default tells nobody."""
+
+    found: Callable[[int], None] = lambda _: None
+    """How many songs there are."""
+    begun: Callable[[Song], Progress] = lambda _: lambda *_: None
+    """A song; returns what is told how far it has come."""
+    done: Callable[[Result], None] = lambda _: None
+    """What became of a song."""
+
+
+@dataclass(slots=True)
+class Results:
+    """What became of all songs, and the stems of sepkit's that were found in folders and are no songs."""
+
+    songs: list[Result] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
 
 
 def separate_one(separator: Separator, song: Song, wish: Wish) -> Written:
@@ -41,99 +60,90 @@ def separate_one(separator: Separator, song: Song, wish: Wish) -> Written:
     separator.check_stems(wish.stems)
     _check([song], [song.path], wish)
     with Decoder() as decoder, WorkFolder(wish.output.root) as work, work.part() as folder:
-        plan = Planner(separator, decoder, wish, frozenset([song.path.resolve()])).plan(song)
+        job = Job(separator, decoder, wish, frozenset([song.path.resolve()]))
+        plan = job.plan(song)
+        assert plan is not None, "a song that was named"
         if isinstance(plan, Written):
             return plan
-        return finish(plan, grow(plan, separator, decoder, folder, wish, _nobody), wish.output)
+        return job.finish(plan, job.grow(plan, folder, lambda *_: None), folder)
 
 
-def separate_files(
-    separator: Separator,
-    inputs: Sequence[Path],
-    wish: Wish,
-    done: Callable[[Result], None] = lambda _: None,
-    progress: Callable[[Song], Progress] = lambda _: _nobody,
-) -> list[Result]:
+def separate_files(separator: Separator, inputs: Sequence[Path], wish: Wish, watcher: Watcher) -> Results:
     """Separate songs, files and those in folders, as wished.
 
-    Args:
-        separator: The model.
-        inputs: Files and folders.
-        wish: What becomes of each song.
-        done: Told of each result as soon as it is there.
-        progress: Returns what is told how far a song has come.
-
     Raises:
-        AudioError: a folder without songs, or an output folder that cannot be written.
+        AudioError: an output folder that cannot be written.
         ConfigError: a stem that the model does not make, one output file for several songs or stems, or an output
             folder that is the songs' own.
     """
     separator.check_stems(wish.stems)
-    songs = find_songs(inputs, wish.output.path)
+    songs = find_songs(inputs)
     _check(songs, inputs, wish)
-    with ExitStack() as stack:
-        decoder = stack.enter_context(Decoder())
-        work = stack.enter_context(WorkFolder(wish.output.root))
-        planner = Planner(separator, decoder, wish, frozenset(song.path.resolve() for song in songs))
-        run = _Run(planner, work, progress)
-        return run.all(songs, done)
-
-
-def _nobody(done: float, seconds: float) -> None:
-    """Be told of progress, and tell nobody."""
+    watcher.found(len(songs))
+    with Decoder() as decoder, WorkFolder(wish.output.root) as work:
+        job = Job(separator, decoder, wish, frozenset(song.path.resolve() for song in songs))
+        return _Run(job, work, watcher).all(songs)
 
 
 @dataclass(slots=True)
 class _Run:
-    planner: Planner
+    job: Job
     work: WorkFolder
-    progress: Callable[[Song], Progress]
+    watcher: Watcher
+    results: Results = field(default_factory=Results)
+    _converting: list[GrowingStems] = field(default_factory=list)
 
-    def all(self, songs: Iterable[Song], done: Callable[[Result], None]) -> list[Result]:
+    def all(self, songs: Sequence[Song]) -> Results:
         """Separate songs one after the other; while one is written as what the user gets, the next one is computed."""
-        results: list[Result] = []
-
-        def note(result: Result) -> None:
-            results.append(result)
-            done(result)
-
+        before: Future[Result] | None = None
         with ThreadPoolExecutor(1) as finisher:
-            before: Future[Result] | None = None
-            for song in songs:
-                now = self._begin(song, finisher)
-                if before:
-                    note(before.result())
-                before = now
-            if before:
-                note(before.result())
-        return results
+            try:
+                for song in songs:
+                    now = self._begin(song, finisher)
+                    self._note(before)
+                    before = now
+                self._note(before)
+            except BaseException:
+                for stems in self._converting:
+                    stems.abandon()
+                raise
+        return self.results
 
-    def _begin(self, song: Song, finisher: ThreadPoolExecutor) -> Future[Result]:
-        """Return the result to come: what is left to be done is writing the files."""
+    def _note(self, future: Future[Result] | None) -> None:
+        if future is not None:
+            result = future.result()
+            self.results.songs.append(result)
+            self.watcher.done(result)
+
+    def _begin(self, song: Song, finisher: ThreadPoolExecutor) -> Future[Result] | None:
+        """Return the result to come, for what is left to be done is writing the files; None if it is no song."""
         stack = ExitStack()
         try:
-            plan = self.planner.plan(song)
+            plan = self.job.plan(song)
+            if plan is None:
+                self.results.left_out.append(song.path)
+                return None
             if isinstance(plan, Written):
-                return _known(_result(song, plan))
+                return _known(Result(song.path, plan))
             folder = stack.enter_context(self.work.part())
-            stems = grow(
-                plan, self.planner.separator, self.planner.decoder, folder, self.planner.wish, self.progress(song)
-            )
+            stems = self.job.grow(plan, folder, self.watcher.begun(song))
         except Exception as error:  # noqa: BLE001  whatever one song does, the next one is done
             stack.close()
             return _known(_failed(song, error))
         except BaseException:
             stack.close()
             raise
+        self._converting.append(stems)
+        return finisher.submit(self._end, plan, stems, folder, stack)
 
-        def end() -> Result:
-            with stack:
-                try:
-                    return _result(song, finish(plan, stems, self.planner.wish.output))
-                except Exception as error:  # noqa: BLE001
-                    return _failed(song, error)
-
-        return finisher.submit(end)
+    def _end(self, plan: Plan, stems: GrowingStems, folder: Path, stack: ExitStack) -> Result:
+        with stack:
+            try:
+                return Result(plan.song.path, self.job.finish(plan, stems, folder))
+            except Exception as error:  # noqa: BLE001
+                return _failed(plan.song, error)
+            finally:
+                self._converting.remove(stems)
 
 
 def _known(result: Result) -> Future[Result]:
@@ -142,14 +152,10 @@ def _known(result: Result) -> Future[Result]:
     return future
 
 
-def _result(song: Song, written: Written) -> Result:
-    return Result(song.path, written.files, written.gain, written.skipped)
-
-
 def _failed(song: Song, error: Exception) -> Result:
     if isinstance(error, SepkitError):
-        return Result(song.path, error=str(error), exit_code=error.exit_code)
-    return Result(song.path, error=f"{song.path}: {reason(error)}", exit_code=1)
+        return Result(song.path, None, str(error), error.exit_code)
+    return Result(song.path, None, f"{song.path}: {reason(error)}", 1)
 
 
 def _check(songs: Sequence[Song], inputs: Sequence[Path], wish: Wish) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,16 @@ from sepkit.separation.fifo import Fifo
 from sepkit.separation.in_order import in_order
 from sepkit.separation.overlap_add import Chunk, cross_fade, cut
 from sepkit.separation.songs.inputs import Song, track_name
+from sepkit.separation.songs.job import Wish, Written
 from sepkit.separation.songs.output import Output
-from sepkit.separation.songs.separation import Wish, Written
 from sepkit.settings import SeparateSettings
 
 log = logging.getLogger(__name__)
 
 Stems = dict[str, Tensor]
+
+# A batch may hold songs of any number of rates and channel counts, and each has a network of its own.
+_MOST_ENGINES = 2
 
 
 class Separator:
@@ -55,7 +58,7 @@ class Separator:
         self.device = device
         self.band = band
         self._backend: Backend = backend
-        self._engines: dict[tuple[int, int], Engine] = {}
+        self._engines: dict[tuple[int, int], Engine] = {}  # the two that were used last
         self.residual = self.settings.residual if residual is None else residual
         _check_residual(self.residual, self.sources)
 
@@ -89,10 +92,11 @@ class Separator:
 
         The sources and the residual add up to the mixture.
         """
-        parts = list(self.stream([mixture.float().cpu()], sample_rate))
-        return {stem: torch.cat([part[stem] for part in parts], -1) for stem in self.stems}
+        mixture = mixture.float().cpu()
+        parts = list(self.stream([mixture], sample_rate))
+        return {stem: torch.cat([mixture[..., :0], *(part[stem] for part in parts)], -1) for stem in self.stems}
 
-    def stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
+    def stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Generator[Stems, None, None]:
         """Separate a song that comes in blocks [channel, any] into blocks of its stems, as soon as they are known.
 
         Memory does not depend on the length, and the samples do not depend on the blocks.
@@ -152,12 +156,11 @@ class Separator:
                 )
 
     def engine(self, sample_rate: int, channels: int) -> Engine:
-        """Return what runs the network for songs of this kind; built once."""
-        if (sample_rate, channels) not in self._engines:
-            self._engines[sample_rate, channels] = build(
-                self.model, self.device, self.band, self._backend, sample_rate, channels
-            )
-        return self._engines[sample_rate, channels]
+        """Return what runs the network for songs of this kind."""
+        kind = sample_rate, channels
+        engine = self._engines.pop(kind, None) or build(self.model, self.device, self.band, self._backend, *kind)
+        self._engines = dict([*self._engines.items(), (kind, engine)][-_MOST_ENGINES:])
+        return engine
 
     def _estimates(self, blocks: Iterator[Tensor], sample_rate: int) -> Iterator[Tensor]:
         """Yield estimates [source, channel, any] of the sources, at the rate of the song."""

@@ -30,5 +30,5 @@ def test_damaged_files_are_separated_whole_or_refused(sepkit, small_model, tmp_p
             assert track["files"].keys() == STEMS
             assert len({(rate, samples.shape) for samples, rate in stems}) == 1
             assert all(np.isfinite(samples).all() for samples, _ in stems)
-    assert len([path for path in out.iterdir()]) == done.json["ok"]
+    assert len(list(out.iterdir())) == done.json["ok"]
     assert all({file.stem for file in folder.iterdir()} == STEMS for folder in out.iterdir())

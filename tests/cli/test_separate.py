@@ -8,7 +8,9 @@ import pytest
 import soundfile
 import stempeg
 
+from sepkit.atomic import Commit
 from sepkit.audio.decoder import Decoder
+from sepkit.checkpoints import tensor_file
 
 RNG = np.random.default_rng(0)
 
@@ -86,7 +88,7 @@ def test_stem_mp4_holds_the_song_and_its_stems(sepkit, small_model, song, tmp_pa
     assert np.corrcoef(read[0][:88200].ravel(), mixture.ravel())[0, 1] > 0.99
     np.testing.assert_allclose(read[1:].sum(0)[2048:80000], read[0][2048:80000], atol=0.05)
     again = sepkit("separate", song, "-m", small_model, "-o", tmp_path / "o", "--format", "stem.mp4", "--skip-existing")
-    assert "1 of them were there already" in again.out
+    assert "1 ok (1 there already), 0 failed" in again.out
     assert sepkit("separate", path, "-m", small_model, "-o", tmp_path / "p").code == 0  # its mixture is a song, too
     assert stems_of(tmp_path / "p" / "song").keys() == {"vocals", "accompaniment"}
 
@@ -129,37 +131,82 @@ def test_two_songs_that_a_template_gives_one_name(sepkit, small_model, song, tmp
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"vocals.wav", "accompaniment.wav"}
 
 
-def test_folders_are_searched_to_the_bottom_but_for_the_output(sepkit, small_model, song, tmp_path):
+def test_folders_are_searched_to_the_bottom_and_keep_their_places(sepkit, small_model, song, tmp_path):
     songs = tmp_path / "songs"
-    for place in ("a.wav", "deep/er/b.WAV", "deep/.hidden.wav", ".git/c.wav", "out/d.wav"):
+    for place in ("a.wav", "deep/er/b.WAV", "deep/a.wav", "deep/.hidden.wav", ".git/c.wav", "out/d.wav"):
         (songs / place).parent.mkdir(parents=True, exist_ok=True)
         (songs / place).write_bytes(song.read_bytes())
     (songs / "notes.txt").write_text("no song")
-    done = sepkit("separate", songs, "-m", small_model, "-o", songs / "out", "--json")
-    assert [track["input"] for track in done.json["tracks"]] == [str(songs / "a.wav"), str(songs / "deep/er/b.WAV")]
+    command = ("separate", songs, "-m", small_model, "-o", songs / "out", "--json")
+    done = sepkit(*command)
+    names = ["a.wav", "deep/a.wav", "deep/er/b.WAV", "out/d.wav"]
+    assert [track["input"] for track in done.json["tracks"]] == [str(songs / name) for name in names]
+    tracks = {str(path.parent.relative_to(songs / "out")) for path in (songs / "out").rglob("vocals.wav")}
+    assert tracks == {"a", "deep/a", "deep/er/b", "out/d"}
+    again = sepkit(*command, "--skip-existing")
+    assert (again.code, again.json["skipped"], len(again.json["left_out"])) == (0, 4, 8)
+
+
+def test_a_folder_without_songs_fails_alone(sepkit, small_model, song, tmp_path):
     (tmp_path / "empty").mkdir()
-    done = sepkit("separate", tmp_path / "empty", "-m", small_model, "-o", tmp_path / "o")
-    assert (done.code, "no song in this folder" in done.err) == (1, True)
-    assert not (tmp_path / "o").exists()
+    done = sepkit("separate", tmp_path / "empty", song, "-m", small_model, "-o", tmp_path / "o")
+    assert (done.code, "empty: no song in this folder" in done.err) == (1, True)
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {"song"}
+
+
+def test_stems_written_beside_their_songs_are_no_songs_the_next_time(sepkit, small_model, song, tmp_path):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    (songs / "a.wav").write_bytes(song.read_bytes())
+    command = ("separate", songs, "-m", small_model, "-o", songs, "--overwrite")
+    first, second = sepkit(*command), sepkit(*command)
+    assert (first.code, second.code) == (0, 0)
+    assert "2 files left out" in second.out
+    assert {str(path.relative_to(songs)) for path in songs.rglob("*.wav")} == {
+        "a.wav", "a/vocals.wav", "a/accompaniment.wav",
+    }  # fmt: skip
+
+
+def changed(model, path, **separate):
+    """A copy of a model file that asks for other chunks."""
+    values, tensors = tensor_file.read(model)
+    values["separate"] = values["separate"] | separate
+    with Commit() as commit:
+        tensor_file.stage(commit, path, tensors, values)
+    return path
 
 
 def test_skip_existing_knows_song_model_and_settings(sepkit, small_model, song, tmp_path):
-    command = ("separate", song, "-m", small_model, "-o", tmp_path / "o", "--skip-existing", "--json")
-    assert not sepkit(*command).json["tracks"][0]["skipped"]
-    assert sepkit(*command).json["tracks"][0]["skipped"]
-    for change in (("--band", "model"), ("--bit-depth", "24"), ("--start", "0.5")):
-        assert not sepkit(*command, *change).json["tracks"][0]["skipped"], change
-        assert sepkit(*command, *change).json["tracks"][0]["skipped"], change
-    samples, rate = soundfile.read(song)
-    soundfile.write(song, samples * 0.5, rate)
-    assert not sepkit(*command).json["tracks"][0]["skipped"]
+    command = ("separate", song, "-o", tmp_path / "o", "--skip-existing", "--json", "-m")
+    other = changed(small_model, tmp_path / "other.safetensors", chunk_seconds=5.0)
+    for model, *change in (
+        (small_model,), (other,), (small_model, "--band", "model"), (small_model, "--bit-depth", "24"),
+        (small_model, "--start", "0.5"), (small_model, "--duration", "0.5"), (small_model, "--stems", "vocals"),
+        (small_model,),
+    ):  # fmt: skip
+        assert not sepkit(*command, model, *change).json["tracks"][0]["skipped"], change
+        track = sepkit(*command, model, *change).json["tracks"][0]
+        assert (track["skipped"], track["gain"]) == (True, None), change
+    stems = ("--stems", "accompaniment,vocals")
+    assert sepkit(*command, small_model, *stems).json["tracks"][0]["skipped"]
     (tmp_path / "o" / "song" / "vocals.wav").unlink()
-    assert not sepkit(*command).json["tracks"][0]["skipped"]
-    soundfile.write(tmp_path / "o" / "song" / "vocals.wav", samples, rate)  # somebody's own
+    assert not sepkit(*command, small_model).json["tracks"][0]["skipped"]
+
+
+@pytest.mark.parametrize("by", ["sepkit", "somebody"])
+def test_skip_existing_replaces_no_stem_of_another_song(sepkit, small_model, song, tmp_path, by):
+    command = ("separate", song, "-m", small_model, "-o", tmp_path / "o", "--skip-existing")
+    assert sepkit(*command).code == 0
+    samples, rate = soundfile.read(song)
+    vocals = tmp_path / "o" / "song" / "vocals.wav"
+    if by == "somebody":
+        soundfile.write(vocals, samples, rate)
+    else:
+        soundfile.write(song, samples * 0.5, rate)
+    before = vocals.read_bytes()
     done = sepkit(*command)
-    assert done.code == 2
-    assert "exists" in done.err
-    np.testing.assert_allclose(soundfile.read(tmp_path / "o" / "song" / "vocals.wav")[0], samples, atol=1e-4)
+    assert (done.code, "exists" in done.err) == (2, True)
+    assert vocals.read_bytes() == before
 
 
 def test_both_backends_agree(sepkit, small_model, song, tmp_path):
@@ -179,10 +226,16 @@ def test_what_contradicts_itself_is_refused_before_anything_is_read(sepkit, smal
         (("--format", "mp3", "--bit-depth", "24"), "mp3"),
         (("--format", "flac", "--bit-depth", "float"), "flac"),
         (("--format", "stem.mp4", "--template", "{stem}"), "{stem}"),
+        (("--template", "{track}"), "{stem} is missing"),
+        (("--template", "{stem!r}"), "no format and no conversion"),
         (("--start", "-1"), "--start"),
+        (("--start", "nan"), "number of seconds"),
+        (("--duration", "inf"), "number of seconds"),
         (("-o", "x.m4a"), "x.m4a"),
+        (("-o", ""), "empty name"),
     ):
-        done = sepkit("separate", tmp_path / "no.wav", "-m", small_model, "-o", tmp_path / "o", *options)
+        where = () if "-o" in options else ("-o", tmp_path / "o")
+        done = sepkit("separate", tmp_path / "no.wav", "-m", small_model, *where, *options)
         assert done.code == 2, options
         assert words in done.err
         assert len(done.err.strip().splitlines()) == 1

@@ -182,7 +182,7 @@ def test_row_21_twenty_files_of_which_two_are_bad(sepkit, model, tmp_path):
     done = sepkit(*command)
     assert done.code == 1
     assert "18 ok, 2 failed" in done.out
-    assert len(done.err.strip().splitlines()) == 2
+    assert len([line for line in done.err.splitlines() if line.startswith("Error: ")]) == 2
     complete(tmp_path / "out")
     assert len(list((tmp_path / "out").iterdir())) == 18
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.wav")}
@@ -266,7 +266,10 @@ def test_row_23_names(sepkit, model, tmp_path, monkeypatch):
              "노래.mp3", f"{'x' * 251}.wav", f"{'가' * 83}.wav", "{stem}.wav", "a b [c].wav"]  # fmt: skip
     for number, name in enumerate(names):
         write(songs / name, 0.2, seed=number)
-    for template in ("{track}/{stem}", "{track} - {stem}", "{stem}/{track}"):
+    for number in range(2):  # which differ only where a name that is too long is cut
+        write(songs / f"{'y' * 240}{number}.wav", 0.2, seed=number)
+        names.append(str(number))
+    for template in ("{track}/{stem}", "{track} - {stem}", "{stem}/{track}{track}"):
         out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
         done = sepkit("separate", songs, "-m", model, "-o", out, "--template", template)
         assert done.code == 0, done.err
@@ -278,15 +281,13 @@ def test_row_23_names(sepkit, model, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "template",
     ["../{stem}", "{track}/../../{stem}", "/tmp/{stem}", "{track.__class__}", "{nothing}", "{0}", "{track!r}/{stem}",
-     "{stem:>100}", "", "{track}//{stem}", "{track}\\{stem}", "{track", "{track}/{stem}/."],
+     "{stem:>100}", "{track}//{stem}", "{track}\\{stem}", "{track", "{track}/{stem}/."],
 )  # fmt: skip
 def test_row_24_a_template_that_leads_out(sepkit, model, tmp_path, template):
     song = write(tmp_path / "song.wav")
     done = sepkit("separate", song, "-m", model, "-o", tmp_path / "in" / "out", f"--template={template}")
-    if template:
-        refused(done, "--template", code=2)
-        assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"song.wav"}
-        assert not (tmp_path / "in").exists()
+    refused(done, "--template", code=2)
+    assert {path.name for path in tmp_path.iterdir()} == {"song.wav"}
 
 
 def test_row_24_tags_that_lead_out(sepkit, model, tmp_path):
@@ -362,7 +363,8 @@ class Forgetful(ModelConfig):
             def forward(self, x):
                 if x.shape[-1] > self.most:
                     raise torch.OutOfMemoryError("out of memory")
-                return 0.5 * self.scale * x[:, None]
+                ramp = torch.linspace(0.9, 1.1, x.shape[-1])  # so that a seam without a fade would show
+                return 0.5 * self.scale * ramp * x[:, None]
         return Net(self.most)
 
 @hookimpl
@@ -393,7 +395,10 @@ def test_row_27_memory_that_does_not_suffice(sepkit, install_plugin, small_confi
     assert "memory exhausted: going on with chunks of" in done.err
     mixture = soundfile.read(song, dtype="float32")[0]
     vocals = soundfile.read(tmp_path / "out" / "song" / "vocals.wav", dtype="float32")[0]
-    np.testing.assert_allclose(vocals / vocals.max() * mixture.max(), mixture, atol=1e-5)
+    shares = np.median((vocals / np.where(mixture == 0, 1, mixture)).reshape(-1, 20), axis=1)
+    assert shares.min() > 0.4
+    assert shares.max() < 0.6
+    assert np.abs(np.diff(shares)).max() < 0.02
 
 
 def _set_most(path, most):

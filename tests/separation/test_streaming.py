@@ -1,5 +1,7 @@
 """Streams: whatever the blocks, the samples are those of the song in memory, and memory does not grow."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,6 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sepkit.errors import ConfigError
 from sepkit.separation import Separator
 from sepkit.separation.fifo import Fifo
 from sepkit.separation.in_order import in_order
@@ -102,3 +105,40 @@ def test_an_error_in_a_thread_ends_everything():
 def test_nothing_is_lost_or_added_whatever_the_song(small_model, channels, time):
     stems = Separator.load(small_model).stream([torch.rand(channels, time)], 8000)
     assert all(stem.shape == (channels, time) for stem in together(list(stems)).values())
+
+
+def test_stems_come_while_the_song_is_still_read(small_model):
+    read = []
+
+    def blocks():
+        for number in range(100):
+            read.append(number)
+            yield torch.rand(2, 8000) - 0.5
+
+    with closing(Separator.load(small_model).stream(blocks(), 8000)) as stems:
+        next(stems)
+        assert len(read) < 60  # chunks are 12 s, and at most three of them have begun
+
+
+def test_the_number_of_threads_is_as_before_after_streams_that_end_in_any_order(small_model):
+    before, separator = torch.get_num_threads(), Separator.load(small_model)
+    mixture = torch.rand(2, 200_000)
+    first, second = (separator.stream([mixture], 8000) for _ in range(2))
+    next(first), next(second)
+    list(first)
+    list(second)
+    abandoned = separator.stream([mixture], 8000)
+    next(abandoned)
+    abandoned.close()
+    assert torch.get_num_threads() == before
+
+
+def test_an_empty_song_gives_empty_stems(small_model):
+    for band in ("full", "model"):
+        stems = Separator.load(small_model, band=band)(torch.zeros(2, 0), 11025)
+        assert {stem.shape for stem in stems.values()} == {(2, 0)}
+
+
+def test_a_rate_that_no_song_has_is_a_clear_error(small_model):
+    with pytest.raises(ConfigError, match="500 Hz"):
+        Separator.load(small_model)(torch.zeros(2, 100), 500)

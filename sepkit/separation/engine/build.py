@@ -30,7 +30,11 @@ def build(
         ModelFileError: the weights do not fit the network.
         ConfigError: the backend cannot run this model here.
     """
-    network, audio = _network(model, band, AudioSpec(sample_rate, channels, model.manifest.audio.sources))
+    try:
+        wanted = AudioSpec(sample_rate, channels, model.manifest.audio.sources)
+    except ValueError:
+        raise ConfigError(f"songs of {channels} channels at {sample_rate} Hz are not separated here") from None
+    network, audio = _network(model, band, wanted)
     settings = model.manifest.separate
     chunking = Chunking.of(settings.chunk_seconds, settings.overlap, audio.sample_rate)
     engine = Engine(network, device, audio.sample_rate, audio.channels, chunking)
@@ -39,8 +43,6 @@ def build(
         raise ConfigError(f"ONNX Runtime cannot run this model: {obstacle}; --backend torch can")
     if obstacle or not _taken_over(model, network, engine.threads, optional=backend == "auto"):
         fold(network)
-    else:
-        engine.backend = "onnx"
     network.to(device)
     return engine
 
@@ -72,7 +74,7 @@ def _taken_over(model: ModelFile, network: nn.Module, threads: int, *, optional:
         network.mask_network = OnnxNetwork(exported, max(1, torch.get_num_threads() // threads))
     except Exception as error:
         if not optional:
-            raise
+            raise ConfigError(f"ONNX Runtime cannot run this model ({reason(error)}); --backend torch can") from error
         log.warning("ONNX Runtime cannot run this model (%s), so PyTorch does, which is slower", reason(error))
         return False
     return True

@@ -23,7 +23,10 @@ MOST_HALVINGS = 4
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What passes the network at once: chunks together, and how often each is halved."""
+    """What passes the network at once: examples together, and how often each chunk is halved.
+
+    An example is what the network takes as one: a chunk, or a channel of it.
+    """
 
     batch: int = 1
     halvings: int = 0
@@ -31,15 +34,15 @@ class Extent:
 
 @dataclass
 class Engine:
-    """A network on a device, and the rate and channels that it hears. `backend` says what runs it."""
+    """A network on a device, and the rate and channels that it hears."""
 
     network: nn.Module
     device: torch.device
     sample_rate: int
     channels: int
     chunking: Chunking
-    backend: str = "torch"
     _extent: Extent = field(default=Extent(), init=False)
+    _measured: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @property
@@ -53,10 +56,11 @@ class Engine:
 
     def batch(self, channels: int) -> int:
         """Return how many chunks of a song of `channels` to hand over at once: on a GPU what its memory holds."""
-        if self.device.type == "cuda" and self._extent == Extent():
+        if self.device.type == "cuda" and not self._measured:
+            self._measured = True
             one = torch.zeros(1, channels, self.chunking.chunk)
             count = free_batch(lambda: self(one), self.device)
-            if self._extent == Extent():  # one chunk did fit
+            if self._extent == Extent():  # one did fit
                 self._extent = Extent(count)
         return self._extent.batch
 
@@ -72,7 +76,7 @@ class Engine:
         while True:
             extent, device = self._extent, self.device
             try:
-                return torch.cat([self._parts(part, extent.halvings) for part in chunks.split(extent.batch)])
+                return self._whole_or_halved(chunks, extent)
             except Exception as error:
                 if not exhausted(error):
                     raise
@@ -86,36 +90,35 @@ class Engine:
             torch.cuda.empty_cache()
         if extent.batch > 1:
             self._extent = replace(extent, batch=extent.batch // 2)
-            log.warning("memory exhausted: going on with %d chunks at once", self._extent.batch)
+            log.warning("memory exhausted: going on with %d at once", self._extent.batch)
         elif extent.halvings < MOST_HALVINGS:
             self._extent = replace(extent, halvings=extent.halvings + 1)
             seconds = self.chunking.chunk / self.sample_rate / 2**self._extent.halvings
             log.warning("memory exhausted: going on with chunks of %.2g s", seconds)
         elif self.device.type != "cpu":
             log.warning("memory of %s exhausted: going on on the CPU", self.device)
+            self.network.to("cpu")
             self.device, self._extent = torch.device("cpu"), Extent()
-            self.network.to(self.device)
         else:
             raise AudioError(
                 "memory exhausted, even with the shortest chunks; close other programs, or take a smaller model"
             )
 
-    def _parts(self, chunks: Tensor, halvings: int) -> Tensor:
-        """Run whole chunks, or each as overlapping shorter ones."""
-        if not halvings:
-            return self._run(chunks)
-        shorter = Chunking(-(-self.chunking.chunk // 2**halvings), self.chunking.overlap // 2**halvings)
-        return torch.stack([overlap_add(lambda piece: self._run(piece[None])[0], chunk, shorter) for chunk in chunks])
+    def _whole_or_halved(self, chunks: Tensor, extent: Extent) -> Tensor:
+        if not extent.halvings:
+            return self._run(chunks, extent.batch)
+        parts = 2**extent.halvings
+        shorter = Chunking(-(-self.chunking.chunk // parts), self.chunking.overlap // parts)
+        run = [overlap_add(lambda piece: self._run(piece[None], extent.batch)[0], chunk, shorter) for chunk in chunks]
+        return torch.stack(run)
 
-    def _run(self, chunks: Tensor) -> Tensor:
+    def _run(self, chunks: Tensor, batch: int) -> Tensor:
         hears = chunks.shape[1] == self.channels
         # One channel at a time keeps the stereo image of a model that hears fewer or more channels.
         heard = chunks if hears else chunks.flatten(0, 1)[:, None].expand(-1, self.channels, -1)
         with torch.inference_mode(), self._precision():
-            estimates: Tensor = self.network(self._on_device(heard)).float()
-            if not hears:
-                estimates = estimates.mean(2).unflatten(0, chunks.shape[:2]).transpose(1, 2)
-            return self._on_cpu(estimates)
+            estimates = torch.cat([self._on_cpu(self.network(self._on_device(x)).float()) for x in heard.split(batch)])
+        return estimates if hears else estimates.mean(2).unflatten(0, chunks.shape[:2]).transpose(1, 2)
 
     def _precision(self) -> AbstractContextManager[None]:
         return Precision("cuda", torch.float16).autocast() if self.device.type == "cuda" else nullcontext()

@@ -1,19 +1,20 @@
-"""The stems of one song while they are made: float files that grow, then the files that users get, all or none."""
+"""The stems of one song while they are made: float files that grow, and then become the files that users get."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 
-from sepkit.atomic import flush
 from sepkit.audio.encoding import Encoding
 from sepkit.audio.stem_mp4 import write_stem_mp4
 from sepkit.audio.tags import Tags
 from sepkit.audio.write import Writer
+from sepkit.errors import AudioError
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
@@ -33,6 +34,7 @@ class GrowingStems:
         self._open = ExitStack()
         self.files = {name: folder / f"{number}.raw" for number, name in enumerate(names)}
         self._handles: dict[str, BinaryIO] = {}
+        self._abandoned = Event()
         self.frames = 0
         self.peak = 0.0
 
@@ -93,28 +95,20 @@ class GrowingStems:
                     writer.write(block * np.float32(gain))
 
         with ThreadPoolExecutor() as threads:
-            list(threads.map(write, finished, finished.values()))
+            try:
+                list(threads.map(write, finished, finished.values()))
+            except BaseException:
+                self.abandon()
+                raise
         return finished
+
+    def abandon(self) -> None:
+        """Let a conversion in other threads end soon, and fail: nobody wants it any more."""
+        self._abandoned.set()
 
     def _blocks(self, stem: str) -> "Iterator[Samples]":
         with self.files[stem].open("rb") as file:
             while (samples := np.fromfile(file, "<f4", _BLOCK * self._channels)).size:
+                if self._abandoned.is_set():
+                    raise AudioError(f"{stem} was abandoned")
                 yield samples.reshape(-1, self._channels).T
-
-
-def publish(finished: Mapping[Path, Path]) -> None:
-    """Give complete files their names: a new folder appears with all of them, an existing one gets them one by one."""
-    folders = {target.parent for target in finished.values()}
-    (source, *_), (folder, *more) = {path.parent for path in finished}, folders
-    names_fit = all(path.name == target.name for path, target in finished.items())
-    if names_fit and not more and not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(folder)
-        flush(folder)
-        flush(folder.parent)
-        return
-    for path, target in finished.items():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
-    for folder in folders:
-        flush(folder)

@@ -1,5 +1,6 @@
 """Which songs are meant: files as they are given, folders searched to the bottom; and a name for each."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -9,44 +10,46 @@ from pathlib import Path
 from unicodedata import normalize
 
 from sepkit.audio.formats import EXTENSIONS, FFMPEG_EXTENSIONS
-from sepkit.errors import AudioError
+from sepkit.errors import reason
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """A file, and the name of its track: no two of a batch are alike."""
+    """A file, and the name of its track, with the folders between it and the searched one: no two of a batch are alike.
+
+    `searched` tells a file that a search has found from one that was named.
+    """
 
     path: Path
     track: str
+    searched: bool = False
 
 
-def find_songs(inputs: Sequence[Path], output: Path) -> list[Song]:
+def find_songs(inputs: Sequence[Path]) -> list[Song]:
     """Return the songs of files and folders, each once, in their order; folders are sorted by path.
 
-    What lies in `output`, or is hidden, is no song. A file that does not exist is one: it fails when its turn comes.
-
-    Raises:
-        AudioError: a folder holds no song.
+    A file that does not exist, and a folder without songs, is one as well: it fails when its turn comes.
     """
-    files: dict[Path, Path] = {}
+    found: dict[Path, tuple[Path, Path | None]] = {}
     for path in inputs:
-        for file in _in_folder(path, output.resolve()) if path.is_dir() else [path]:
-            files.setdefault(Path(os.path.abspath(file)), file)  # noqa: PTH100  links to one song are two names for it
-    paths = list(files.values())
-    return [Song(path, track) for path, track in zip(paths, _told_apart(paths), strict=True)]
+        for file in sorted(_searched(path)) or [path]:
+            within = path if file != path else None
+            found.setdefault(Path(os.path.abspath(file)), (file, within))  # noqa: PTH100  two links are two songs
+    tracks = _told_apart(list(found.values()))
+    return [Song(path, track, within is not None) for (path, within), track in zip(found.values(), tracks, strict=True)]
 
 
-def _in_folder(folder: Path, output: Path) -> list[Path]:
-    found = sorted(_searched(folder, output))
-    if not found:
-        endings = ", ".join(sorted({*EXTENSIONS, *FFMPEG_EXTENSIONS}))
-        raise AudioError(f"{folder}: no song in this folder; songs end in {endings}")
-    return found
+def _searched(folder: Path) -> Iterator[Path]:
+    """Yield the songs in a folder, but for hidden ones; nothing for a file."""
 
+    def unreadable(error: OSError) -> None:
+        if folder.is_dir():
+            log.warning("a folder is left out: %s", reason(error))
 
-def _searched(folder: Path, output: Path) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and Path(here, name).resolve() != output]
+    for here, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if name.lower().endswith((*EXTENSIONS, *FFMPEG_EXTENSIONS)) and not name.startswith("."):
                 yield Path(here, name)
@@ -57,19 +60,28 @@ def track_name(path: Path) -> str:
     return path.name[: -len(".stem.mp4")] if path.name.lower().endswith(".stem.mp4") else path.stem
 
 
-def _told_apart(paths: Sequence[Path]) -> list[str]:
-    """Name each song by its file, and as much more as tells it from the others: ending, then folder, then a number."""
-    names = [track_name(path) for path in paths]
-    for key, songs in Counter(map(_key, names)).items():
+def key_of_name(name: str) -> str:
+    """Return what is equal for names that some file system takes for one: other case, accents composed or not."""
+    return normalize("NFC", name).casefold()
+
+
+# A file, and the folder whose search has found it.
+Found = tuple[Path, Path | None]
+
+
+def _told_apart(files: Sequence[Found]) -> list[str]:
+    """Name each song by its place in the searched folder, and as much more as tells it from the others."""
+    names = [_named(file, track_name(file[0])) for file in files]
+    for key, songs in Counter(map(key_of_name, names)).items():
         if songs > 1:
-            group = [number for number, name in enumerate(names) if _key(name) == key]
-            others = {_key(name) for name in names} - {key}
-            for number, name in zip(group, _within([paths[number] for number in group], others), strict=True):
+            group = [number for number, name in enumerate(names) if key_of_name(name) == key]
+            others = {key_of_name(name) for name in names} - {key}
+            for number, name in zip(group, _within([files[number] for number in group], others), strict=True):
                 names[number] = name
     return names
 
 
-def _within(paths: Sequence[Path], taken: set[str]) -> list[str]:
+def _within(files: Sequence[Found], taken: set[str]) -> list[str]:
     """Return names for songs of one name that differ from each other, and from those that are taken."""
     ways: list[Callable[[Path], str]] = [
         lambda path: path.name,
@@ -77,17 +89,19 @@ def _within(paths: Sequence[Path], taken: set[str]) -> list[str]:
         lambda path: f"{path.resolve().parent.name}-{path.name}",
     ]
     for way in ways:
-        names = [way(path) for path in paths]
-        keys = {_key(name) for name in names}
+        names = [_named(file, way(file[0])) for file in files]
+        keys = {key_of_name(name) for name in names}
         if len(keys) == len(names) and not keys & taken:
             return names
-    names = []
-    for path in paths:
-        numbered = chain([track_name(path)], (f"{track_name(path)}-{number}" for number in count(2)))
-        names.append(next(name for name in numbered if _key(name) not in taken | {_key(name) for name in names}))
+    names, taken = [], set(taken)
+    for file in files:
+        plain = _named(file, track_name(file[0]))
+        numbered = chain([plain], (f"{plain}-{number}" for number in count(2)))
+        names.append(next(name for name in numbered if key_of_name(name) not in taken))
+        taken.add(key_of_name(names[-1]))
     return names
 
 
-def _key(name: str) -> str:
-    """Names that some file system takes for one: other case, or accents composed and decomposed."""
-    return normalize("NFC", name).casefold()
+def _named(file: Found, name: str) -> str:
+    path, within = file
+    return name if within is None else (path.relative_to(within).parent / name).as_posix()

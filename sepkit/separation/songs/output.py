@@ -1,8 +1,9 @@
 """Where the stems of songs go, and as what: a folder and a template for their names, or one file."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from string import Formatter
 from typing import get_args
@@ -11,6 +12,7 @@ from sepkit.audio.encoding import BitDepth, Encoding, Format
 from sepkit.audio.formats import EXTENSIONS, FFMPEG_EXTENSIONS
 from sepkit.audio.tags import Tags
 from sepkit.errors import ConfigError, did_you_mean
+from sepkit.separation.songs.work_folder import PREFIX
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 FIELDS = ("track", "stem", "artist", "title")
@@ -19,6 +21,8 @@ ONE_FILE_EACH, ALL_IN_ONE = "{track}/{stem}", "{track}"
 
 # Bytes of a file name, on most file systems.
 _LONGEST = 255
+# Bytes that stay at the end of a name that is too long: the stem may stand there.
+_KEPT_END = 60
 # What some file system does not take in a name; tags may hold anything.
 _NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
@@ -47,8 +51,9 @@ class Output:
         if named is None:
             encoding = Encoding(format or "wav", bit_depth)
             default = ALL_IN_ONE if encoding.format == "stem.mp4" else ONE_FILE_EACH
-            _check_template(template or default, encoding.format)
-            return cls(path, encoding, template or default)
+            template = template.removesuffix(f".{encoding.format}") or default
+            _check_template(template, encoding.format)
+            return cls(path, encoding, template)
         if template:
             raise ConfigError(f"-o {path} names one file, so --template has nothing to name; name a folder")
         if format not in (None, named):
@@ -66,28 +71,30 @@ class Output:
         return self.encoding.format == "stem.mp4"
 
     def targets(self, track: str, tags: Tags, stems: Sequence[str]) -> dict[str, Path]:
-        """Return {stem: file} for a song, all within `root`."""
+        """Return {stem: file} for a song, all within `root`. `track` may hold folders."""
         if self.one_file:
             return dict.fromkeys(stems if self.all_in_one else stems[:1], self.path)
-        values = {"track": track, "artist": _in_name(tags.artist) or "unknown", "title": _in_name(tags.title) or track}
+        name = track.rsplit("/", 1)[-1]
+        values = {"track": track, "artist": _in_name(tags.artist) or "unknown", "title": _in_name(tags.title) or name}
         return {stem: self._file({**values, "stem": stem}) for stem in stems}
 
     def _file(self, values: dict[str, str]) -> Path:
-        *folders, name = self.template.split("/")
-        parts = [_component(folder, values) for folder in folders]
-        return self.path.joinpath(*parts, _component(name, values, f".{self.encoding.format}"))
+        *folders, name = self.template.format(**values).split("/")
+        return self.path.joinpath(*map(_component, folders), _component(name, f".{self.encoding.format}"))
 
-
-def check(files: dict[str, Path], root: Path, *, overwrite: bool) -> None:
-    """Raise ConfigError unless files below `root` may be written: nothing in the way, no link that leads elsewhere."""
-    for file in files.values():
-        links = [path for path in (file, *file.parents) if path.is_relative_to(root) and path.is_symlink()]
-        if links and links[-1] != Path():
-            raise ConfigError(f"{links[-1]} is a symbolic link, and nothing is written through links; give another -o")
-        if file.is_dir():
-            raise ConfigError(f"{file} is a folder; give another -o")
-        if file.exists() and not overwrite:
-            raise ConfigError(f"{file} exists; give another -o, or --overwrite to replace it")
+    def check(self, files: Iterable[Path], *, overwrite: bool) -> None:
+        """Raise ConfigError unless files may be written: nothing in the way, no link that leads elsewhere."""
+        for file in files:
+            places = [file] if self.one_file else [file, *file.parents]
+            links = [place for place in places if place.is_relative_to(self.path) and place.is_symlink()]
+            if links:
+                raise ConfigError(
+                    f"{links[-1]} is a symbolic link, and nothing is written through links; give another -o"
+                )
+            if file.is_dir():
+                raise ConfigError(f"{file} is a folder; give another -o")
+            if file.exists() and not overwrite:
+                raise ConfigError(f"{file} exists; give another -o, or --overwrite to replace it")
 
 
 def _format_of(path: Path) -> Format | None:
@@ -105,6 +112,8 @@ def _check_template(template: str, format: Format) -> None:  # noqa: A002
     problem = _problem(template)
     if not problem and format == "stem.mp4" and "{stem}" in template:
         problem = "a .stem.mp4 holds all stems, so {stem} has no value"
+    if not problem and format != "stem.mp4" and "{stem}" not in template:
+        problem = "{stem} is missing, so all stems would be one file"
     if problem:
         raise ConfigError(f'--template "{template}": {problem}. Fields: {", ".join(f"{{{f}}}" for f in FIELDS)}')
 
@@ -113,15 +122,17 @@ def _problem(template: str) -> str:
     """Return what is wrong with a template, or nothing."""
     try:
         parts = list(Formatter().parse(template))
-    except ValueError as error:
-        return str(error)
+    except ValueError:
+        return "its brackets do not match"
     for _, name, form, conversion in parts:
-        if name is not None and (name not in FIELDS or form or conversion):
-            return f'no field "{name}".{did_you_mean(name, FIELDS)}'
+        if name is not None and name not in FIELDS:
+            return f'no field "{name}"{did_you_mean(name, FIELDS).rstrip("?")}'
+        if form or conversion:
+            return f'"{name}" takes no format and no conversion'
     folders = template.split("/")
-    if "\\" in template or not all(folders) or any(not part.strip(". ") for part in folders):
-        return "it must stay below the output folder"
-    if any(part.count("{") != part.count("}") for part in folders) or not template.isprintable():
+    if "\\" in template or any(not part.strip(". ") for part in folders):
+        return "each part must be a name, for it must stay below the output folder"
+    if not template.isprintable() or any(part.count("{") != part.count("}") for part in folders):
         return "it cannot be a path"
     return ""
 
@@ -130,20 +141,17 @@ def _in_name(text: str) -> str:
     return _NOT_IN_NAMES.sub("_", " ".join(text.split()))
 
 
-def _component(template: str, values: dict[str, str], ending: str = "") -> str:
-    """Return a part of a path. No part may be too long: the longest of its values is shortened, but never the stem.
+def _component(name: str, ending: str = "") -> str:
+    """Return a part of a path that does not lead out, as ".." would, is no work folder, and is not too long.
 
-    Nor may it lead out, as ".." would, which a track may be called.
+    In the middle of a name that is, some of it makes room for a number that stands for all of it.
     """
-    text = template.format(**values)
-    excess = len(_bytes(text)) + len(ending) - _LONGEST
-    names = [field for field in FIELDS if f"{{{field}}}" in template and field != "stem"]
-    if excess > 0 and names:
-        longest = max(names, key=lambda name: len(values[name]))
-        shorter = _bytes(values[longest])[: -excess or None].decode("utf-8", "ignore")
-        text = template.format(**{**values, longest: shorter})
-    return f"{text}{ending}" if text.strip(". ") else f"_{text}{ending}"
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    if not name.strip(". ") or name.startswith(PREFIX):
+        name = f"_{name}"
+    encoded = name.encode("utf-8", "surrogateescape")
+    room = _LONGEST - len(ending)
+    if len(encoded) > room:
+        number = f"~{sha256(encoded).hexdigest()[:8]}~"
+        start, end = encoded[: room - _KEPT_END - len(number)], encoded[-_KEPT_END:]
+        name = number.join(part.decode("utf-8", "ignore") for part in (start, end))
+    return f"{name}{ending}"

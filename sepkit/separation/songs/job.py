@@ -1,0 +1,205 @@
+"""What is wanted of songs, and how one becomes its stems: planned, separated block by block, finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from sepkit.audio.decoder import Decoder, Header
+from sepkit.errors import AudioError, ConfigError
+from sepkit.separation.songs.growing import GrowingStems
+from sepkit.separation.songs.inputs import Song, key_of_name
+from sepkit.separation.songs.output import Output
+from sepkit.separation.songs.provenance import Provenance, provenance_of, read_provenance
+from sepkit.separation.songs.publishing import publish
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sepkit.separation.separator import Separator
+
+MIXTURE = "mixture"
+Progress = Callable[[float, float], None]
+"""Told how many seconds of how many are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted of each song: where it goes, which stems (all if none is named), which part of it in seconds.
+
+    `duration` of 0 is up to the end. With `skip_existing`, what is there already and was made of the same song, by the
+    same model, with the same settings, is not made again; what was made of the same song otherwise is replaced.
+
+    Raises:
+        ConfigError: `start` or `duration` is no number of seconds.
+    """
+
+    output: Output
+    stems: tuple[str, ...] = ()
+    start: float = 0.0
+    duration: float = 0.0
+    overwrite: bool = False
+    skip_existing: bool = False
+
+    def __post_init__(self) -> None:
+        for name, seconds in (("start", self.start), ("duration", self.duration)):
+            if not isfinite(seconds) or seconds < 0:
+                raise ConfigError(f"{name} {seconds:g}: give a number of seconds, 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A song that can be read, and its files, which may be written. `frames` of None are all that come."""
+
+    song: Song
+    header: Header
+    files: dict[str, Path]
+    start: int
+    frames: int | None
+    provenance: Provenance
+    replaces: bool
+
+    @property
+    def seconds(self) -> float:
+        """Length of what is to be separated, as far as it is known beforehand."""
+        info = self.header.info
+        return (info.frames - self.start if self.frames is None else self.frames) / info.sample_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The files of a song's stems, and the one gain that all of them got so that none clips (1: none).
+
+    Of skipped ones, which were there already, the gain is not known.
+    """
+
+    files: dict[str, Path]
+    gain: float | None = 1.0
+    skipped: bool = False
+
+
+@dataclass(slots=True)
+class Job:
+    """Separates the songs of one run as wished. `songs` are the resolved paths of all; none of them is written over."""
+
+    separator: Separator
+    decoder: Decoder
+    wish: Wish
+    songs: frozenset[Path]
+    _taken: dict[str, Path] = field(default_factory=dict)
+
+    def plan(self, song: Song) -> Plan | Written | None:
+        """Return the plan of a song; or what is there already; or None for a stem of sepkit's that a search has found.
+
+        Raises:
+            AudioError: the song cannot be read, or the format cannot hold it.
+            ConfigError: its files exist, or are another song's; or it ends before it shall start.
+        """
+        if song.path.is_dir():
+            raise AudioError(f"{song.path}: no song in this folder")
+        header = self.decoder.header(song.path)
+        if song.searched and provenance_of(header.tags):
+            return None
+        files = self._files(song, header)
+        provenance = Provenance.of(song.path, self.separator.model.checksum, self._settings(list(files)))
+        replaces = self.wish.overwrite
+        if self.wish.skip_existing:
+            there = [read_provenance(file, self.decoder) for file in files.values() if file.exists()]
+            if len(there) == len(files) and all(one == provenance for one in there):
+                return Written(files, None, skipped=True)
+            replaces = all(one is not None and one.song == provenance.song for one in there)
+        self.wish.output.check(files.values(), overwrite=replaces)
+        start, frames = self._part(song, header, files)
+        return Plan(song, header, files, start, frames, provenance, replaces)
+
+    def grow(self, plan: Plan, folder: Path, progress: Progress) -> GrowingStems:
+        """Separate a song into stems that grow in `folder`.
+
+        Raises:
+            AudioError: the song breaks off, memory does not suffice, or the disk is full.
+        """
+        rate, channels = plan.header.info.sample_rate, plan.header.info.channels
+        together = [MIXTURE] if self.wish.output.all_in_one else []
+        stems = GrowingStems(folder, [*together, *plan.files], channels)
+        blocks = (torch.from_numpy(block) for block in self.decoder.blocks(plan.song.path, plan.start, plan.frames))
+        try:
+            with stems:
+                for separated in self.separator.stream(_noted(blocks, stems) if together else blocks, rate):
+                    stems.write({stem: separated[stem].numpy() for stem in plan.files})
+                    progress(stems.frames / rate, plan.seconds)
+        except OSError as error:
+            raise self._unwritable(plan, error) from None
+        if not stems.frames:
+            raise AudioError(f"{plan.song.path}: the file holds no samples")
+        return stems
+
+    def finish(self, plan: Plan, stems: GrowingStems, folder: Path) -> Written:
+        """Make the stems in `folder` what the user gets, all or none.
+
+        Raises:
+            AudioError: they cannot be written; earlier files stay as they were.
+            ConfigError: others have appeared in their place meanwhile.
+        """
+        encoding = self.wish.output.encoding
+        gain = stems.safe_gain if encoding.scales else 1.0
+        tags = replace(plan.header.tags, comment=plan.provenance.comment)
+        try:
+            finished = stems.convert(plan.files, encoding, plan.header.info.sample_rate, tags, gain)
+            publish(finished, folder / "before", overwrite=plan.replaces)
+        except OSError as error:
+            raise self._unwritable(plan, error) from None
+        return Written(plan.files, gain)
+
+    def _files(self, song: Song, header: Header) -> dict[str, Path]:
+        """Return the files of a song, if no other song of this run gets them, and none of them is a song."""
+        wanted = self.wish.stems or self.separator.stems
+        if not self.wish.output.one_file:
+            wanted = tuple(stem for stem in self.separator.stems if stem in wanted)
+        files = self.wish.output.targets(song.track, header.tags, wanted)
+        for file in set(files.values()):
+            if file.resolve() in self.songs and not read_provenance(file, self.decoder):
+                raise ConfigError(f"{file} is one of the songs, and would be replaced; give another -o")
+            other = self._taken.setdefault(key_of_name(str(file.resolve())), song.path)
+            if other != song.path:
+                raise ConfigError(f"{file} is already what {other} becomes; put {{track}} into --template")
+        return files
+
+    def _part(self, song: Song, header: Header, files: dict[str, Path]) -> tuple[int, int | None]:
+        """Return the first frame and the number of frames that are wanted, if the format can hold them."""
+        rate, wish = header.info.sample_rate, self.wish
+        start = round(wish.start * rate)
+        if start >= header.info.frames:
+            raise ConfigError(f"{song.path}: lasts {header.info.seconds:.1f} s, and --start is {wish.start:g}")
+        rest = header.info.frames - start
+        frames = min(rest, max(1, round(wish.duration * rate))) if wish.duration else None
+        for file in files.values():
+            wish.output.encoding.check(file, rate, header.info.channels, rest if frames is None else frames)
+        return start, frames
+
+    def _settings(self, stems: list[str]) -> dict[str, object]:
+        separator, wish = self.separator, self.wish
+        return {
+            **separator.settings.model_dump(),
+            "residual": separator.residual,
+            "band": separator.band,
+            "stems": stems,
+            "format": wish.output.encoding.format,
+            "bit_depth": wish.output.encoding.depth,
+            "start": wish.start,
+            "duration": wish.duration,
+        }
+
+    def _unwritable(self, plan: Plan, error: OSError) -> AudioError:
+        why = error.strerror or error
+        return AudioError(f"{plan.song.path}: its stems cannot be written to {self.wish.output.path} ({why})")
+
+
+def _noted(blocks: Iterator[Tensor], stems: GrowingStems) -> Iterator[Tensor]:
+    for block in blocks:
+        stems.write_beside(MIXTURE, block.numpy())
+        yield block
