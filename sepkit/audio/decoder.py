@@ -8,8 +8,8 @@ import json
 import os
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sepkit.audio import decoder_process, ffmpeg
+from sepkit.audio.damage import truncated
 from sepkit.audio.decoder_process import BLOCK, FACTS, HEAD, SAMPLES
 from sepkit.audio.formats import FFMPEG_EXTENSIONS
-from sepkit.audio.probe import AudioInfo, check_file, check_info, length_is_guessed
-from sepkit.audio.read import finite, truncated
+from sepkit.audio.look import container_of
+from sepkit.audio.probe import AudioInfo, UnreadableError, check_file, check_info
+from sepkit.audio.read import finite
 from sepkit.audio.tags import Tags
 from sepkit.audio.watched_process import WatchedProcess
+from sepkit.audio.whole import check_ogg, goes_on, length_is_guessed
 from sepkit.component import AudioFile
 from sepkit.errors import AudioError
 
@@ -106,23 +109,55 @@ class Decoder:
                 yield finite(np.ascontiguousarray(part.T), path, self._warned)
         wanted = info.frames - start if frames is None else min(frames, info.frames - start)
         if wanted - decoded > recording.tolerance:
-            raise truncated(path, info, start + decoded)
+            raise truncated(path, (start + decoded) / info.sample_rate, info.seconds)
 
     def _open(self, path: Path, start: int, frames: int | None) -> _Recording:
         check_file(path)
-        guessed = length_is_guessed(path)
-        if path.suffix.lower() in FFMPEG_EXTENSIONS or (guessed and ffmpeg.available()):
+        guessed, longer = length_is_guessed(path), goes_on(path)
+        if longer:
+            ffmpeg.require(path, "an mp3 that goes on behind its end")
+        if path.suffix.lower() in FFMPEG_EXTENSIONS or longer or (guessed and ffmpeg.available()):
             return self._open_ffmpeg(path, start, frames)
-        header = self._ask(path, start, frames)
+        try:
+            header = self._ask(path, start, frames)
+        except UnreadableError as error:
+            return self._open_otherwise(path, start, frames, error)
         parts = self._parts(path, header.info.channels)
+        header = replace(header, tags=self._all_tags(path, header.tags))
         return _Recording(header, parts, _tolerance(header.info) if guessed else 0)
 
+    def _open_otherwise(self, path: Path, start: int, frames: int | None, error: UnreadableError) -> _Recording:
+        """Whatever a file is called, ffmpeg may know it."""
+        kind = container_of(path)
+        if not ffmpeg.available():
+            if kind:
+                raise AudioError(
+                    f"{path}: not readable as audio: it looks like {kind}; ffmpeg would be needed: install it"
+                ) from None
+            raise error
+        try:
+            return self._open_ffmpeg(path, start, frames)
+        except AudioError:
+            if kind:
+                raise
+            raise error from None
+
+    def _all_tags(self, path: Path, tags: Tags) -> Tags:
+        """An AIFF file may hold its tags as ID3, which libsndfile leaves out."""
+        if path.suffix.lower() not in (".aiff", ".aif") or tags.artist or not ffmpeg.available():
+            return tags
+        with suppress(AudioError):
+            found = ffmpeg.container(path, self._patience).tags
+            return Tags(tags.title or found.title, found.artist, tags.comment or found.comment)
+        return tags
+
     def _open_ffmpeg(self, path: Path, start: int, frames: int | None) -> _Recording:
+        check_ogg(path)
         container = ffmpeg.container(path, self._patience)
         info = AudioInfo(container.sample_rate, container.channels, container.frames)
         check_info(path, info)
         parts = ffmpeg.container_blocks(path, container, start, frames, self._patience)
-        return _Recording(Header(info, container.tags), parts, _tolerance(info))
+        return _Recording(Header(info, container.tags), parts, container.tolerance)
 
     def _ask(self, path: Path, start: int, frames: int | None) -> Header:
         child = self._ready_child(path)
@@ -185,7 +220,7 @@ class Decoder:
         facts: dict[str, Any] = json.loads(content.tobytes())
         if "error" in facts:
             self._streaming = False
-            raise AudioError(facts["error"])
+            raise (UnreadableError if facts.get("unreadable") else AudioError)(facts["error"])
         return facts
 
     def _lost(self, path: Path, what: str) -> AudioError:
@@ -194,5 +229,5 @@ class Decoder:
 
 
 def _tolerance(info: AudioInfo) -> int:
-    """The frames that a length may be off: half a second, and a hundredth of a long file."""
+    """The frames that a guessed length may be off: half a second, and a hundredth of a long file."""
     return max(info.sample_rate // 2, info.frames // 100)

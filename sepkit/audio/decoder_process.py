@@ -17,9 +17,9 @@ from struct import Struct
 from threading import Thread
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sepkit.audio.probe import opened
+from sepkit.audio.probe import UnreadableError, opened
 from sepkit.audio.read import file_blocks
-from sepkit.audio.tags import Tags
+from sepkit.audio.tags import LONGEST_TAG, Tags
 from sepkit.errors import AudioError, reason
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ FACTS, SAMPLES = b"F", b"S"
 BLOCK = 2**20
 # Address space.
 MOST_BYTES = 2 * 2**30
-LONGEST_TAG = 1000
 
 
 def main() -> None:
@@ -81,7 +80,7 @@ def _answer(out: BinaryIO, folder: str, path: str, start: int, frames: int | Non
                 _send(out, SAMPLES, samples.data.cast("B"))
         _send(out, SAMPLES, b"")
     except AudioError as error:
-        _tell(out, {"error": str(error)})
+        _tell(out, {"error": str(error), "unreadable": isinstance(error, UnreadableError)})
     except MemoryError:
         limit = f"more than {MOST_BYTES / 2**30:.0f} GB of memory"
         _tell(out, {"error": f"{path}: takes {limit} to decode; it may be damaged: export it again"})

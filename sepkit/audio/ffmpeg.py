@@ -8,6 +8,7 @@ Containers from strangers are decoded from their start, under a time limit: not 
 """
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Generator
@@ -20,7 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sepkit.audio.tags import Tags
+from sepkit.audio.damage import damaged
+from sepkit.audio.formats import LONGEST
+from sepkit.audio.look import container_of, looks
+from sepkit.audio.tags import LONGEST_TAG, Tags
 from sepkit.audio.watched_process import WatchedProcess
 from sepkit.component import HIGHEST_RATE, MOST_CHANNELS, Stream
 from sepkit.errors import AudioError
@@ -36,19 +40,33 @@ SLACK = 64
 CLOSED = ("-protocol_whitelist", "file", "-format_whitelist", "mov,matroska,asf,aac,ogg,mp3,flac,wav,aiff")
 # Formats whose length is guessed from the bitrate of the first frames.
 GUESSED = ("aac", "mp3")
+# What it says of a file that is not whole, and then ends as if it were.
+COMPLAINT = re.compile(rb"partial file|ended prematurely|Error while decoding|Error submitting packet to decoder")
 # Bytes that may be allocated at once.
 MOST_BYTES = 2**29
-LONGEST_TAG = 1000
+# Frames by which decoding may end before an exact length: a few codec frames.
+TOLERANCE = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """The first audio stream of a file: rate in Hz, channels, frames; and the file's tags."""
+    """The first audio stream of a file: rate in Hz, channels, frames; and the file's tags.
+
+    `exact`: its length is counted in frames, not in milliseconds. `robust`: its format lets decoders skip what is no
+    frame, such as a tag, so that this is no damage.
+    """
 
     sample_rate: int
     channels: int
     frames: int
     tags: Tags
+    exact: bool = True
+    robust: bool = False
+
+    @property
+    def tolerance(self) -> int:
+        """The frames that there may be fewer, or more if the length is not exact."""
+        return TOLERANCE if self.exact else self.sample_rate // 2
 
 
 def stream_header(stream: Stream) -> tuple[int, int, int]:
@@ -57,7 +75,7 @@ def stream_header(stream: Stream) -> tuple[int, int, int]:
     Raises:
         AudioError: ffmpeg is missing, the file is not readable, or it has no such audio stream.
     """
-    _require_ffmpeg(stream.path)
+    require(stream.path, stream.path.suffix)
     status = stream.path.stat()
     streams = _audio_streams(str(stream.path), status.st_size, status.st_mtime_ns)
     if stream.number >= len(streams):
@@ -76,7 +94,7 @@ def decode_stream(stream: Stream, sample_rate: int, channels: int, start: int, f
     Raises:
         AudioError: ffmpeg is missing or fails.
     """
-    _require_ffmpeg(stream.path)
+    require(stream.path, stream.path.suffix)
     first = max(0, start - PREROLL)
     seek = ["-ss", f"{first / sample_rate:.6f}"] if first else []  # seeking to 0 would skip the codec's lead-in
     duration = f"{(start - first + frames + SLACK) / sample_rate:.6f}"
@@ -84,7 +102,7 @@ def decode_stream(stream: Stream, sample_rate: int, channels: int, start: int, f
     command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", *seek, *source, "-f", "f32le", "pipe:1"]
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
     if done.returncode:
-        raise AudioError(f"{stream}: decoding failed ({_last_line(done.stderr)}); fetch or export the file again")
+        raise AudioError(f"{stream}: decoding failed ({last_line(done.stderr)}); fetch or export the file again")
     samples = np.frombuffer(done.stdout, "<f4").reshape(-1, channels)
     return samples[start - first : start - first + frames]
 
@@ -94,13 +112,27 @@ def available() -> bool:
     return bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
 
 
+def require(path: Path, what: str) -> None:
+    """Raise an AudioError if ffmpeg is not there for `path`; `what` it is needed for, such as ".m4a"."""
+    if not available():
+        raise AudioError(
+            f"{path}: ffmpeg not found, needed for {what}; install it (apt-get, brew or winget install ffmpeg)"
+        )
+
+
+def last_line(stderr: bytes) -> str:
+    """Return the last line of what a process said."""
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].strip() if lines else "no reason given"
+
+
 def container(path: Path, patience: float) -> Container:
     """Return what a file says; its frames are counted where it does not say how many there are.
 
     Raises:
         AudioError: ffmpeg is missing, or gives no sign of life for `patience` seconds; or the file is not readable.
     """
-    _require_ffmpeg(path)
+    require(path, path.suffix)
     status = path.stat()
     return _container(path, status.st_size, status.st_mtime_ns, patience)
 
@@ -110,20 +142,23 @@ def container_blocks(
 ) -> "Generator[Samples, None, None]":
     """Yield frames [start, start + frames) in blocks [time, channel] of a second, fewer where the stream ends before.
 
+    What a codec adds behind an exact length is left out.
+
     Raises:
-        AudioError: ffmpeg fails, or gives no sign of life for `patience` seconds.
+        AudioError: ffmpeg fails, finds damage, or gives no sign of life for `patience` seconds.
     """
-    stop = None if frames is None else start + frames
-    at = 0
     if frames == 0:
         return
+    end = container.frames + (0 if container.exact else container.tolerance)
+    stop = end if frames is None else min(start + frames, end)
+    at = 0
     with closing(_blocks(path, container, patience)) as blocks:
         for block in blocks:
-            wanted = block[max(0, start - at) : None if stop is None else stop - at]
+            wanted = block[max(0, start - at) : max(0, stop - at)]
             at += len(block)
             if len(wanted):
                 yield wanted
-            if stop is not None and at >= stop:
+            if at >= stop:
                 return
 
 
@@ -137,19 +172,35 @@ def _container(path: Path, size: int, modified: int, patience: float) -> Contain
         alone = form.get("duration") if form["nb_streams"] == 1 else None
         seconds = Fraction(stream.get("duration") or alone or 0)
         guessed = form["format_name"] in GUESSED
+        # Half of the rate is the clock of AAC whose upper band is added by the decoder.
+        exact = "duration" in stream and Fraction(stream["time_base"]) * rate <= 2
     except IndexError:
         raise AudioError(f"{path}: the file holds no audio stream") from None
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, ZeroDivisionError) as error:
         raise AudioError(f"{path}: ffmpeg does not tell its rate, channels and length ({error})") from None
-    header = Container(rate, channels, round(seconds * rate), _tags({**stream.get("tags", {}), **form.get("tags", {})}))
+    tags = _tags({**stream.get("tags", {}), **form.get("tags", {})})
+    header = Container(rate, channels, round(seconds * rate), tags, exact, robust=form["format_name"] == "mp3")
     if (seconds and not guessed) or not (0 < rate <= HIGHEST_RATE and 0 < channels <= MOST_CHANNELS):
         return header
-    return replace(header, frames=sum(len(block) for block in _blocks(path, header, patience)))
+    return replace(header, frames=_counted(path, replace(header, frames=0), patience), exact=True)
+
+
+def _counted(path: Path, container: Container, patience: float) -> int:
+    """Return how many frames there are: of an endless stream, more than there may be."""
+    frames, most = 0, LONGEST * 3600 * container.sample_rate
+    with closing(_blocks(path, container, patience)) as blocks:
+        for block in blocks:
+            frames += len(block)
+            if frames > most:
+                break
+    return frames
 
 
 def _ffprobe(path: Path, patience: float) -> dict[str, Any]:
     """By ffprobe itself: stempeg cannot limit its time."""
-    shown = "stream=sample_rate,channels,duration:format=format_name,nb_streams,duration:format_tags:stream_tags"
+    shown = (
+        "stream=sample_rate,channels,duration,time_base:format=format_name,nb_streams,duration:format_tags:stream_tags"
+    )
     command = ["ffprobe", "-v", "error", "-max_alloc", str(MOST_BYTES), *CLOSED, "-select_streams", "a:0"]
     command += ["-show_entries", shown, "-of", "json", f"file:{path}"]
     try:
@@ -160,7 +211,12 @@ def _ffprobe(path: Path, patience: float) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         raise _hangs(path, patience) from None
     if done.returncode:
-        raise AudioError(f"{path}: not readable by ffmpeg ({_last_line(done.stderr)})")
+        kind = container_of(path)
+        if kind:
+            raise AudioError(
+                f"{path}: truncated or damaged {kind}: ffmpeg cannot read it; fetch or export the file again"
+            )
+        raise AudioError(f"{path}: not readable by ffmpeg{looks(path)}")
     found: dict[str, Any] = json.loads(done.stdout.decode("utf-8", "replace"))
     return found
 
@@ -174,13 +230,14 @@ def _blocks(path: Path, container: Container, patience: float) -> "Generator[Sam
     """The whole stream, a second at a time."""
     command = ["ffmpeg", "-nostdin", "-v", "error", "-max_alloc", str(MOST_BYTES), *CLOSED, "-threads", "1"]
     command += ["-i", f"file:{path}", "-map", "0:a:0", "-f", "f32le", "pipe:1"]
-    process = WatchedProcess(command, patience)
+    process, decoded = WatchedProcess(command, patience, complaint=COMPLAINT), 0
     try:
         filled = size = 4 * container.sample_rate * container.channels
         while filled == size:
             block = np.empty((container.sample_rate, container.channels), "<f4")
             filled = process.fill(block.data.cast("B"))
             whole = block[: filled // (4 * container.channels)]
+            decoded += len(whole)
             if len(whole):
                 yield whole
         code = process.wait()
@@ -188,6 +245,9 @@ def _blocks(path: Path, container: Container, patience: float) -> "Generator[Sam
         process.end()
     if process.hung:
         raise _hangs(path, patience)
+    if process.complained and not container.robust:
+        rate, frames = container.sample_rate, container.frames
+        raise damaged(path, decoded / rate, frames / rate if frames else None)
     if code:
         raise AudioError(f"{path}: decoding failed ({process.last_words}); fetch or export the file again")
 
@@ -204,17 +264,5 @@ def _audio_streams(path: str, size: int, modified: int) -> list[dict[str, Any]]:
     try:
         streams: list[dict[str, Any]] = stempeg.Info(f"file:{path}").audio_streams
     except Exception as error:  # noqa: BLE001  ffmpeg-python's Error is one, stempeg raises Warning
-        raise AudioError(f"{path}: not readable by ffmpeg ({_last_line(getattr(error, 'stderr', b''))})") from None
+        raise AudioError(f"{path}: not readable by ffmpeg ({last_line(getattr(error, 'stderr', b''))})") from None
     return streams
-
-
-def _require_ffmpeg(path: Path) -> None:
-    if not available():
-        raise AudioError(
-            f"{path}: ffmpeg not found, needed for {path.suffix}; install it (apt-get, brew or winget install ffmpeg)"
-        )
-
-
-def _last_line(stderr: bytes) -> str:
-    lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].strip() if lines else "no reason given"

@@ -11,7 +11,9 @@ from pathlib import Path
 import soundfile
 
 from sepkit.audio.ffmpeg import stream_header
-from sepkit.audio.formats import READABLE
+from sepkit.audio.formats import LONGEST, READABLE
+from sepkit.audio.look import looks
+from sepkit.audio.whole import check_ogg
 from sepkit.component import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, AudioFile, Stream
 from sepkit.errors import AudioError
 
@@ -19,10 +21,10 @@ from sepkit.errors import AudioError
 _SHORTER = re.compile(r"(data|SSND|Riff size|riff)\s*: (\d+) \(should be (\d+)\)")
 # Lengths in bytes, and up to 64 KB below them, that mean "unknown".
 _PIPED = (2**31, 2**32, 2**63, 2**64)
-# What an mp3 of known length starts with, somewhere in its first frame.
-_COUNTED = (b"Xing", b"Info", b"VBRI")
-# Hours that a file may claim to last.
-LONGEST = 100
+
+
+class UnreadableError(AudioError):
+    """A file that libsndfile does not know, and ffmpeg may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def opened(path: Path) -> "Iterator[tuple[soundfile.SoundFile, AudioInfo]]":
         AudioError: see `probe`.
     """
     check_file(path)
+    check_ogg(path)
     with open_sound(path) as sound:
         info = AudioInfo(sound.samplerate, sound.channels, sound.frames)
         _check_whole(path, sound, info)
@@ -73,14 +76,14 @@ def open_sound(path: Path) -> "soundfile.SoundFile":
     """Return a file that libsndfile has opened, to be closed.
 
     Raises:
-        AudioError: libsndfile does not read it.
+        UnreadableError: libsndfile does not read it.
     """
     # soundfile encodes strings strictly, and libsndfile takes "-" for its standard input.
     name = os.fsencode(path.absolute()) if os.name == "posix" else str(path)
     try:
         return soundfile.SoundFile(name)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise AudioError(f"{path}: not readable as audio ({cause(error)}). {READABLE}") from None
+    except (soundfile.LibsndfileError, TypeError):  # whose words are often false: "file does not exist"
+        raise UnreadableError(f"{path}: not readable as audio{looks(path)}. {READABLE}") from None
 
 
 def check_file(path: Path) -> None:
@@ -97,20 +100,8 @@ def check_file(path: Path) -> None:
         raise AudioError(f"{path}: not a regular file")
     if status.st_size == 0:
         raise AudioError(f"{path}: the file is empty")
-
-
-def length_is_guessed(path: Path) -> bool:
-    """Whether `path` is an mp3 that does not say how long it is.
-
-    libsndfile guesses from the first frame: a quiet start, and it brings a fifth of a song as the whole.
-    """
-    if path.suffix.lower() != ".mp3":
-        return False
-    with path.open("rb") as file:
-        tag = file.read(10)
-        file.seek(10 + sum(byte << 7 * place for place, byte in enumerate(tag[:5:-1])) if tag.startswith(b"ID3") else 0)
-        frame = file.read(4096)
-    return frame[:1] == b"\xff" and not any(word in frame for word in _COUNTED)
+    if not os.access(path, os.R_OK):
+        raise AudioError(f"{path}: cannot be read (Permission denied)")
 
 
 def check_info(file: AudioFile, info: AudioInfo) -> None:

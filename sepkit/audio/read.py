@@ -10,11 +10,11 @@ import numpy as np
 import soundfile
 
 from sepkit.audio.channels import to_channels
+from sepkit.audio.damage import damaged, truncated
 from sepkit.audio.ffmpeg import decode_stream
-from sepkit.audio.probe import AudioInfo, cause, open_sound, probe
+from sepkit.audio.probe import AudioInfo, open_sound, probe
 from sepkit.audio.resample import Grid, resample
 from sepkit.component import AudioFile, Stream
-from sepkit.errors import AudioError
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
@@ -91,7 +91,7 @@ def decode_raw(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Sa
     else:
         samples = _decode_file(file, start, frames)
     if len(samples) < frames:
-        raise truncated(file, info, start + len(samples))
+        raise truncated(file, (start + len(samples)) / info.sample_rate, info.seconds)
     return samples
 
 
@@ -101,18 +101,18 @@ def file_blocks(sound: "soundfile.SoundFile", path: Path, start: int, frames: in
     Raises:
         AudioError: decoding fails.
     """
-    left = min(frames, sound.frames - start)
+    at, stop = start, min(start + frames, sound.frames)
     try:
-        if start and left > 0:
+        if 0 < start < stop:
             sound.seek(start)
-        while left > 0:
-            samples: Samples = sound.read(min(block, left), dtype="float32", always_2d=True)
+        while at < stop:
+            samples: Samples = sound.read(min(block, stop - at), dtype="float32", always_2d=True)
             if not len(samples):
                 return
             yield samples
-            left -= len(samples)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"{path}: decoding failed ({cause(error)}); fetch or export the file again") from None
+            at += len(samples)
+    except (soundfile.LibsndfileError, RuntimeError):
+        raise damaged(path, at / sound.samplerate, sound.frames / sound.samplerate) from None
 
 
 def finite(samples: "Samples", file: AudioFile, warned: set[AudioFile]) -> "Samples":
@@ -123,14 +123,6 @@ def finite(samples: "Samples", file: AudioFile, warned: set[AudioFile]) -> "Samp
         log.warning("%s: samples that are not finite (NaN or infinity) are taken as silence", file)
         warned.add(file)
     return np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def truncated(file: AudioFile, info: AudioInfo, frames: int) -> AudioError:
-    """Return the error of a file that breaks off after `frames`."""
-    return AudioError(
-        f"{file}: truncated, decoded {frames / info.sample_rate:.1f} s of {info.seconds:.1f} s; "
-        "fetch or export the file again"
-    )
 
 
 def _decode_file(path: Path, start: int, frames: int) -> "Samples":

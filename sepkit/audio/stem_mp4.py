@@ -7,13 +7,13 @@ which AAC encoder there is, how streams are named, and what the metadata says; t
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from io import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
+from sepkit.audio import ffmpeg
 from sepkit.audio.tags import Tags
 from sepkit.errors import AudioError
 
@@ -29,10 +29,7 @@ _FULL = "No space left on device"
 
 def require_ffmpeg(path: Path) -> None:
     """Raise an AudioError if ffmpeg is not there to write `path`."""
-    if not (shutil.which("ffmpeg") and shutil.which("ffprobe")):
-        raise AudioError(
-            f"{path}: ffmpeg not found, needed for .stem.mp4; install it (apt-get, brew or winget install ffmpeg)"
-        )
+    ffmpeg.require(path, ".stem.mp4")
 
 
 def write_stem_mp4(
@@ -93,10 +90,7 @@ def _encoder() -> str:
 
 
 def _reason(done: subprocess.CompletedProcess[bytes]) -> str:
-    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    if any(_FULL in line for line in lines):
-        return _FULL
-    return lines[-1].strip() if lines else f"ffmpeg ended with code {done.returncode}"
+    return _FULL if _FULL.encode() in done.stderr else ffmpeg.last_line(done.stderr)
 
 
 def _add_metadata(file: BinaryIO, names: Sequence[str]) -> None:

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+LONGEST_TAG = 1000
+"""Characters of a tag that are read, and bytes that are written. A few thousand in a wav or aiff come back as none, and
+more make a file that cannot be opened."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tags:

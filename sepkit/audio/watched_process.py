@@ -1,7 +1,7 @@
 """A process that reads an untrusted file, and is killed once it has given no sign of life for too long."""
 
+import re
 import subprocess
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from threading import Thread, Timer
@@ -13,8 +13,14 @@ PIPE = 2**20
 class WatchedProcess:
     """A running process: what is written to it, what it answers, and its last words."""
 
-    def __init__(self, command: Sequence[str], patience: float, environment: Mapping[str, str] | None = None) -> None:
-        """`patience` is the time in seconds that each `fill` may take."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        patience: float,
+        environment: Mapping[str, str] | None = None,
+        complaint: re.Pattern[bytes] | None = None,
+    ) -> None:
+        """`patience` is the time in seconds that each `fill` may take, `complaint` what on stderr sets `complained`."""
         # A session of its own: Ctrl-C in a terminal goes to every process of the group, and the parent decides.
         self._process = subprocess.Popen(  # noqa: S603
             command,
@@ -33,10 +39,10 @@ class WatchedProcess:
 
             fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, PIPE)
         self._patience = patience
-        self._last_line: deque[bytes] = deque(maxlen=1)
-        self._listener = Thread(target=self._last_line.extend, args=(self._errors,), daemon=True)
+        self._last_line = b""
+        self._listener = Thread(target=self._listen, args=(complaint,), daemon=True)
+        self.hung = self.complained = False
         self._listener.start()
-        self.hung = False
 
     @property
     def pid(self) -> int:
@@ -86,7 +92,12 @@ class WatchedProcess:
     @property
     def last_words(self) -> str:
         """The last line on its stderr; whole once it has ended."""
-        return self._last_line[0].decode("utf-8", "replace").strip() if self._last_line else "no reason given"
+        return self._last_line.decode("utf-8", "replace").strip() or "no reason given"
+
+    def _listen(self, complaint: re.Pattern[bytes] | None) -> None:
+        for line in self._errors:
+            self._last_line = line
+            self.complained = self.complained or bool(complaint and complaint.search(line))
 
     def _give_up(self) -> None:
         self.hung = True

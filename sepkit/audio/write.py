@@ -17,7 +17,7 @@ from sepkit.audio.encoding import BitDepth, Encoding, Format
 from sepkit.audio.id3 import id3
 from sepkit.audio.probe import cause
 from sepkit.audio.sink import Sink
-from sepkit.audio.tags import Tags
+from sepkit.audio.tags import LONGEST_TAG, Tags
 from sepkit.errors import AudioError
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ __all__ = ["BitDepth", "Encoding", "Format", "Writer", "write_wav"]
 # Frames given to libsndfile at once. Its Vorbis encoder puts the first block on the stack, four bytes a frame, and ends
 # a page with every block.
 BLOCK = 16384
-# Bytes of a tag. A few thousand in a wav or aiff come back as none, and more make a file that cannot be opened.
-LONGEST_TAG = 1000
 NO_TAGS = Tags()
 _BITS = {"PCM_16": 16, "PCM_24": 24}
 # mp3: V0, LAME's best variable bitrate, about 245 kb/s; mp3.py says why not a constant one.

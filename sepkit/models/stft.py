@@ -1,8 +1,8 @@
 """Short-time Fourier transform and its inverse, centred, with zeros around the signal, so that any length is valid.
 
-The same numbers as `torch.stft` and `torch.istft`, but frames come before bins: transforms and masks then run over memory
-in its order, which takes a third of the time on a CPU. D. Griffin, J. Lim, "Signal estimation from modified short-time
-Fourier transform", IEEE TASSP 1984.
+The same numbers as `torch.stft` and `torch.istft`, but frames come before bins: transforms and masks then run over
+memory in its order, which takes a third of the time on a CPU. D. Griffin, J. Lim, "Signal estimation from modified
+short-time Fourier transform", IEEE TASSP 1984.
 """
 
 import torch

@@ -237,7 +237,7 @@ def test_a_file_that_breaks_off(decoder, tmp_path):
     path = noise(tmp_path / "a.flac", "PCM_16")
     path.write_bytes(path.read_bytes()[:200_000])
     assert decoder.header(path).info.frames == 100_000
-    with pytest.raises(AudioError, match=r"a\.flac: (truncated, decoded \d\.\d s of 2\.3 s; fetch|decoding failed)"):
+    with pytest.raises(AudioError, match=r"a\.flac: truncated or damaged: decoded 1\.0 s of 2\.3 s; fetch or export"):
         decoded(decoder, path)
     mp3 = noise(tmp_path / "a.mp3", None)
     mp3.write_bytes(mp3.read_bytes()[: mp3.stat().st_size // 2])
@@ -252,7 +252,7 @@ def test_a_file_that_breaks_off(decoder, tmp_path):
 def test_an_m4a_that_breaks_off(decoder, tmp_path):
     path = by_ffmpeg(noise(tmp_path / "a.wav"), tmp_path / "a.m4a", "-movflags", "+faststart")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(AudioError, match=r"a\.m4a: (truncated, decoded 1\.\d s of 2\.3 s; fetch|decoding failed)"):
+    with pytest.raises(AudioError, match=r"a\.m4a: truncated or damaged: decoded 1\.\d s of 2\.3 s; fetch"):
         decoded(decoder, path)
 
 
@@ -360,13 +360,16 @@ def test_what_a_header_claims_is_never_allocated(tmp_path):
             (rf64(tmp_path / "39TB.wav", 2, 39 * 10**12), r"39TB\.wav: truncated, holds 0\.0 s of \d{8}"),
             (rf64(tmp_path / "broad.wav", 65535, 39 * 10**12), "not readable|truncated|channels"),
             (long_flac(tmp_path / "1.flac", 48000), "1.flac: its header claims 398 hours, or does not know its length"),
-            (long_flac(tmp_path / "2.flac", 48000, 2**34 - 1), "2.flac: (truncated, decoded|decoding failed)"),
+            (
+                long_flac(tmp_path / "2.flac", 48000, 2**34 - 1),
+                "2.flac: truncated or damaged: decoded 0.0 s of 357913.9 s",
+            ),
         ):
             with pytest.raises(AudioError, match=words):
                 decoded(decoder, path)
         assert decoder._child.pid == child
         assert peak(child) < 200 * MB
-    with pytest.raises(AudioError, match=r"2\.flac: (truncated, decoded|decoding failed)"):
+    with pytest.raises(AudioError, match=r"2\.flac: truncated or damaged: decoded 0\.0 s"):
         read(tmp_path / "2.flac")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before < 400 * MB
 

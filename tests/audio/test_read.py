@@ -57,7 +57,7 @@ def test_truncation_says_how_far_decoding_came(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, RNG.uniform(-0.5, 0.5, (80000, 2)), 8000)
     path.write_bytes(path.read_bytes()[:100_000])
-    with pytest.raises(AudioError, match=r"a\.flac: (truncated, decoded \d\.\d s of 10\.0 s|decoding failed)"):
+    with pytest.raises(AudioError, match=r"a\.flac: truncated or damaged: decoded 0\.0 s of 10\.0 s"):
         read(path)
 
 

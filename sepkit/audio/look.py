@@ -1,0 +1,34 @@
+"""What a file looks like from its first bytes, whatever its name says."""
+
+from pathlib import Path
+
+# Where, which bytes, whose. The names go into "it looks like ...".
+_CONTAINERS = (
+    (4, b"ftyp", "MP4"),
+    (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
+    (0, b"0&\xb2u\x8ef\xcf\x11", "Windows Media"),
+)
+# ASCII's control characters, without tab, line feed and carriage return.
+_CONTROLS = bytes({*range(32)} - {*b"\t\n\r"})
+
+
+def container_of(path: Path) -> str | None:
+    """Return the name of the container that a file starts as, if it is one that only ffmpeg reads."""
+    head = _head(path)
+    for at, magic, name in _CONTAINERS:
+        if head.startswith(magic, at):
+            return name
+    return "AAC" if head[:1] == b"\xff" and head[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9") else None
+
+
+def looks(path: Path) -> str:
+    """Return `": it looks like MP4"`, or whatever else it does; an empty string if nothing is known."""
+    head = _head(path)
+    text = head == head.translate(None, _CONTROLS) and head.decode("utf-8", "replace").count("\ufffd") <= 1
+    name = container_of(path) or ("text" if text else None)
+    return f": it looks like {name}" if name else ""
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(512)

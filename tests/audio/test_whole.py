@@ -1,0 +1,274 @@
+"""Files that end too early, go on too long, or are not what their name says: heard to their end, or refused."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from sepkit.audio import ffmpeg, probe
+from sepkit.audio.decoder import Decoder
+from sepkit.errors import AudioError
+
+RATE = 44100
+SECONDS = 5
+NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, (SECONDS * RATE, 2)).astype(np.float32)
+FRAMES = len(NOISE)
+
+needs_ffmpeg = pytest.mark.skipif(not ffmpeg.available(), reason="needs ffmpeg")
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    with Decoder() as decoder:
+        yield decoder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The same noise in every format, for copies."""
+    folder = tmp_path_factory.mktemp("formats")
+    for ending in ("wav", "flac", "mp3", "ogg"):
+        soundfile.write(folder / f"a.{ending}", NOISE, RATE)
+    if ffmpeg.available():
+        for name, *options in (
+            ("a.m4a",), ("a.aac",), ("a.mka", "-c:a", "aac"), ("a.wma",), ("a.oga",), ("a.opus",), ("a.webm",),
+            ("fast.m4a", "-movflags", "+faststart"), ("lossless.m4a", "-c:a", "alac", "-movflags", "+faststart"),
+        ):  # fmt: skip
+            subprocess.run(["ffmpeg", "-v", "error", "-i", folder / "a.wav", *options, folder / name], check=True)
+    return folder
+
+
+def decoded(decoder, path):
+    return np.concatenate(list(decoder.blocks(path)), 1)
+
+
+def cut(source, path, part):
+    content = source.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+    return path
+
+
+def joined(path, *sources):
+    path.write_bytes(b"".join(source.read_bytes() for source in sources))
+    return path
+
+
+# Lengths
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["a.m4a", "fast.m4a", "lossless.m4a", "a.oga"])
+def test_an_exact_length_is_kept_to_the_frame(decoder, folder, name):
+    path = folder / name
+    assert decoder.header(path).info.frames == decoded(decoder, path).shape[1] == FRAMES
+    assert sum(block.shape[1] for block in decoder.blocks(path, FRAMES - 100)) == 100
+    assert not list(decoder.blocks(path, FRAMES))
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("part", [0.5, 0.94, 0.99])
+@pytest.mark.parametrize("name", ["fast.m4a", "lossless.m4a", "a.mka", "a.webm", "a.wma", "a.aac"])
+def test_what_ffmpeg_reads_is_not_truncated_in_silence(decoder, folder, tmp_path, name, part):
+    path = cut(folder / name, tmp_path / name, part)
+    with pytest.raises(AudioError, match=rf"{name}: truncated or damaged: decoded \d\.\d s.*; fetch or export"):
+        decoded(decoder, path)
+
+
+@needs_ffmpeg
+def test_ten_thousand_frames_too_few_are_missed_without_any_complaint(decoder, folder, tmp_path, monkeypatch):
+    """A few codec frames are not: so much may the header be off."""
+    path = tmp_path / "a.m4a"
+    shutil.copy(folder / "lossless.m4a", path)
+    claimed = ffmpeg.container(path, 10)
+    monkeypatch.setattr(ffmpeg, "container", lambda *_: replace(claimed, frames=FRAMES + 10_000))
+    with pytest.raises(AudioError, match=r"a\.m4a: truncated, decoded 5\.0 s of 5\.2 s"):
+        decoded(decoder, path)
+    monkeypatch.setattr(ffmpeg, "container", lambda *_: replace(claimed, frames=FRAMES + 3000))
+    assert decoded(decoder, path).shape[1] == FRAMES
+
+
+@needs_ffmpeg
+def test_damage_within_is_told(decoder, folder, tmp_path):
+    content = bytearray((folder / "fast.m4a").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = bytes(3000)
+    (tmp_path / "a.m4a").write_bytes(content)
+    with pytest.raises(AudioError, match=r"a\.m4a: truncated or damaged: decoded [45]\.\d s of 5\.0 s"):
+        decoded(decoder, tmp_path / "a.m4a")
+
+
+@needs_ffmpeg
+def test_a_container_that_says_less_than_it_holds_fills_no_disk(decoder, folder, tmp_path):
+    content = bytearray((folder / "lossless.m4a").read_bytes())
+    media = content.index(b"mdhd")
+    content[media + 20 : media + 24] = (2 * RATE).to_bytes(4)
+    content[-100_000:] = bytes(100_000)  # what is not decoded is not complained of
+    (tmp_path / "a.m4a").write_bytes(content)
+    assert decoder.header(tmp_path / "a.m4a").info.seconds == 2
+    assert decoded(decoder, tmp_path / "a.m4a").shape[1] == 2 * RATE
+    content = bytearray((folder / "a.mka").read_bytes())
+    duration = content.index(b"\x44\x89\x88") + 3
+    content[duration : duration + 8] = np.array(2000.0, ">f8").tobytes()
+    (tmp_path / "a.mka").write_bytes(content)
+    assert decoder.header(tmp_path / "a.mka").info.seconds == 2
+    assert decoded(decoder, tmp_path / "a.mka").shape[1] == 2.5 * RATE
+
+
+@needs_ffmpeg
+def test_counting_ends_at_the_longest_that_is_read(decoder, folder, tmp_path, monkeypatch):
+    for module in (ffmpeg, probe):
+        monkeypatch.setattr(module, "LONGEST", 1.5 / 3600)
+    path = tmp_path / "a.aac"
+    shutil.copy(folder / "a.aac", path)
+    with pytest.raises(AudioError, match=r"a\.aac: .*does not know its length; sepkit reads up to"):
+        decoder.header(path)
+    assert ffmpeg.container(path, 10).frames == 2 * RATE
+
+
+@needs_ffmpeg
+def test_an_m4a_without_its_end_has_no_contents(decoder, folder, tmp_path):
+    path = cut(folder / "a.m4a", tmp_path / "a.m4a", 0.5)
+    with pytest.raises(AudioError, match=r"a\.m4a: truncated or damaged MP4: ffmpeg cannot read it; fetch or export"):
+        decoder.header(path)
+
+
+# Ogg
+
+
+@pytest.mark.parametrize("ending", ["ogg", "oga", "opus"])
+@pytest.mark.parametrize("part", [0.5, 0.99])
+def test_an_ogg_file_without_its_last_page(decoder, folder, tmp_path, ending, part):
+    if not (folder / f"a.{ending}").exists():
+        pytest.skip("needs ffmpeg to be made")
+    path = cut(folder / f"a.{ending}", tmp_path / f"a.{ending}", part)
+    for call in (decoder.header, lambda path: decoded(decoder, path)):
+        with pytest.raises(
+            AudioError, match=rf"a\.{ending}: truncated or damaged: its last Ogg page is missing; fetch"
+        ):
+            call(path)
+
+
+def test_an_ogg_file_cut_between_two_pages(decoder, folder, tmp_path):
+    content = (folder / "a.ogg").read_bytes()
+    (tmp_path / "a.ogg").write_bytes(content[: content.rindex(b"OggS")])
+    with pytest.raises(AudioError, match="its last Ogg page is missing"):
+        decoder.header(tmp_path / "a.ogg")
+    with pytest.raises(AudioError, match="its last Ogg page is missing"):
+        probe.probe(tmp_path / "a.ogg")
+
+
+@pytest.mark.parametrize("ending", ["ogg", "oga", "opus"])
+def test_ogg_files_one_behind_the_other(decoder, folder, tmp_path, ending):
+    if not (folder / f"a.{ending}").exists():
+        pytest.skip("needs ffmpeg to be made")
+    path = joined(tmp_path / f"b.{ending}", folder / f"a.{ending}", folder / f"a.{ending}")
+    with pytest.raises(AudioError, match=rf"b\.{ending}: several Ogg files one behind the other, .* separate them one"):
+        decoder.header(path)
+
+
+@needs_ffmpeg
+def test_ogg_streams_side_by_side_are_one_file(decoder, folder, tmp_path):
+    path = tmp_path / "a.oga"
+    inputs = ["-i", folder / "a.ogg", "-i", folder / "a.ogg", "-map", "0", "-map", "1", "-c", "copy", "-f", "ogg"]
+    subprocess.run(["ffmpeg", "-v", "error", *inputs, path], check=True)
+    assert decoded(decoder, path).shape[1] == FRAMES
+
+
+def test_a_tag_behind_an_ogg_file_is_no_damage(decoder, folder, tmp_path):
+    (tmp_path / "a.ogg").write_bytes((folder / "a.ogg").read_bytes() + b"TAG" + bytes(125))
+    assert decoded(decoder, tmp_path / "a.ogg").shape[1] == FRAMES
+
+
+# mp3
+
+
+@needs_ffmpeg
+def test_mp3s_one_behind_the_other_are_both_heard(decoder, folder, tmp_path):
+    (tmp_path / "tag").write_bytes(b"ID3\4\0\0\0\0\4\0" + bytes(512))
+    path = joined(tmp_path / "b.mp3", folder / "a.mp3", tmp_path / "tag", folder / "a.mp3")
+    assert 2 * FRAMES <= decoder.header(path).info.frames == decoded(decoder, path).shape[1] < 2 * FRAMES + 5000
+
+
+def test_without_ffmpeg_they_are_refused(folder, tmp_path, monkeypatch):
+    path = joined(tmp_path / "b.mp3", folder / "a.mp3", folder / "a.mp3")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        Decoder() as decoder,
+        pytest.raises(AudioError, match=r"b\.mp3: ffmpeg not found, needed for an mp3 that goes"),
+    ):
+        decoder.header(path)
+
+
+APE = b"x" * 9000 + b"APETAGEX" + (2000).to_bytes(4, "little") + (9032).to_bytes(4, "little") + bytes(16)
+
+
+@pytest.mark.parametrize("tags", [b"TAG" + bytes(125), APE, APE + b"TAG" + bytes(125)], ids=["ID3v1", "APE", "both"])
+def test_tags_behind_an_mp3_are_no_second_one(folder, tmp_path, monkeypatch, tags):
+    path = tmp_path / "a.mp3"
+    path.write_bytes((folder / "a.mp3").read_bytes() + tags)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with Decoder() as decoder:
+        assert decoded(decoder, path).shape[1] == FRAMES
+
+
+# Names
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.wma", "a.aac", "a.opus", "a.flac", "a.oga"])
+@pytest.mark.parametrize("ending", ["mp3", "wav", "ogg"])
+def test_a_name_does_not_matter(decoder, folder, tmp_path, name, ending):
+    path = tmp_path / f"b.{ending}"
+    shutil.copy(folder / name, path)
+    info = decoder.header(path).info
+    heard = decoded(decoder, path).shape[1]
+    assert abs(heard / info.sample_rate - SECONDS) < 0.1
+    assert abs(info.frames - heard) < 5000
+
+
+@needs_ffmpeg
+def test_a_truncated_m4a_is_truncated_under_any_name(decoder, folder, tmp_path):
+    for name, words in (("a.m4a", "truncated or damaged MP4"), ("fast.m4a", r"truncated or damaged: decoded 2\.\d s")):
+        with pytest.raises(AudioError, match=rf"b\.mp3: {words}"):
+            decoded(decoder, cut(folder / name, tmp_path / "b.mp3", 0.5))
+
+
+@needs_ffmpeg
+def test_without_ffmpeg_the_error_names_what_needs_it(folder, tmp_path, monkeypatch):
+    shutil.copy(folder / "a.m4a", tmp_path / "a.mp3")
+    (tmp_path / "b.mp3").write_bytes(b"\x80\x01" * 999)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with Decoder() as decoder:
+        with pytest.raises(AudioError, match=r"a\.mp3: .* it looks like MP4; ffmpeg would be needed: install it"):
+            decoder.header(tmp_path / "a.mp3")
+        with pytest.raises(AudioError, match=r"b\.mp3: not readable as audio\. Readable: wav,.* with ffmpeg, also m4a"):
+            decoder.header(tmp_path / "b.mp3")
+
+
+@pytest.mark.parametrize("name", ["words.mp3", "words.wav", "words.ogg"])
+def test_text_is_called_text(decoder, tmp_path, name):
+    (tmp_path / name).write_text("<!doctype html><title>Größe</title>" * 99, encoding="utf-8")
+    with pytest.raises(AudioError, match=rf"{name}: not readable as audio: it looks like text\. Readable: ") as caught:
+        decoder.header(tmp_path / name)
+    assert "pipe" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(decoder, tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    (tmp_path / "a.wav").chmod(0)
+    with pytest.raises(AudioError, match=r"a\.wav: cannot be read \(Permission denied\)"):
+        decoder.header(tmp_path / "a.wav")
+
+
+@needs_ffmpeg
+def test_an_aiff_file_keeps_the_artist_that_it_holds_as_id3(decoder, folder, tmp_path):
+    path = tmp_path / "a.aiff"
+    said = ["-write_id3v2", "1", "-metadata", "artist=Nobody", "-metadata", "title=Ü"]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", folder / "a.wav", *said, path], check=True)
+    tags = decoder.header(path).tags
+    assert (tags.artist, tags.title) == ("Nobody", "Ü")
