@@ -82,7 +82,7 @@ def separate(
     from sepkit.checkpoints.locate import locate
     from sepkit.separation import Separator
     from sepkit.separation.batch import separate_files
-    from sepkit.separation.engine.memory import give_back_early
+    from sepkit.separation.engine.memory import share_one_heap
     from sepkit.separation.songs.job import Wish
     from sepkit.separation.songs.output import Output
 
@@ -93,7 +93,7 @@ def separate(
     wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
     to = Output.of(output, format_, bit_depth, template)
     wish = Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing)
-    give_back_early()
+    share_one_heap()
     separator = Separator.load(
         locate(model), device, band=band, backend=backend, residual="" if no_residual else residual
     )

@@ -11,10 +11,8 @@ _WORDS = ("out of memory", "not enough memory", "can't allocate memory", "failed
 # Share of the free memory of a GPU that chunks may take.
 _SHARE = 0.7
 MOST_CHUNKS = 32
-# Bytes from which on glibc asks the system for a block of its own. By itself it raises the limit to 32 MB, and keeps
-# what threads have freed below it: half as much again as what is in use.
-_OWN_BLOCK = 2**20
-_M_MMAP_THRESHOLD = -3
+# glibc's number of a setting: how many heaps the threads of a process have.
+_M_ARENA_MAX = -8
 
 
 def exhausted(error: Exception) -> bool:
@@ -33,9 +31,12 @@ def free_batch(run_one: Callable[[], object], device: torch.device) -> int:
     return max(1, min(MOST_CHUNKS, int(_SHARE * torch.cuda.mem_get_info(device)[0] / taken)))
 
 
-def give_back_early() -> None:
-    """Let this process return memory to the system as soon as it is free, where the C library is glibc."""
+def share_one_heap() -> None:
+    """Let all threads of this process share what they free, where the C library is glibc.
+
+    It would give each thread a heap of its own, and what one has freed would be kept from the others.
+    """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
-            mallopt(_M_MMAP_THRESHOLD, _OWN_BLOCK)
+            mallopt(_M_ARENA_MAX, 1)

@@ -20,7 +20,7 @@ from sepkit.separation.engine import onnx_graph
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".onnx"
 _DIGEST = 64  # characters of a sha256
 _STAMP = re.compile(rb"(\d{4}) ([0-9a-f]{64}) ")  # what the seal says before its sha256

@@ -19,6 +19,7 @@ from sepkit.component import AudioSpec
 from sepkit.errors import ConfigError, ModelFileError, reason
 from sepkit.separation.engine.folding import fold
 from sepkit.separation.engine.onnx_network import MANIFEST, NUMBERS, OnnxNetwork
+from sepkit.separation.engine.phases import in_phases
 
 # What PyTorch's older exporter writes; the newer one fails on recurrent layers (torch 2.14).
 _OPSET = 17
@@ -52,6 +53,7 @@ def export(model: ModelFile, network: nn.Module) -> bytes:
             mask = _whole(mask_network(spectrum), spectrum)
             folded = deepcopy(mask_network)
             fold(folded)
+            in_phases(folded)
             graph = _described(_traced(folded, spectrum, mask), model, network, _shape(spectrum), _shape(mask))
             _compare(graph, mask_network, spectrum)
     except Exception as error:  # networks and exporters may raise anything
@@ -112,6 +114,7 @@ def _without_warnings() -> Iterator[None]:
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
         warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size other than 1", UserWarning)
+        warnings.filterwarnings("ignore", "Constant folding - Only steps=1 can be constant folded", UserWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         yield
 
