@@ -1,9 +1,9 @@
 """Transposed convolutions as plain ones, which ONNX Runtime computes faster and in a fraction of the memory.
 
 With stride s and padding p, output s * q + r of a transposed convolution takes the inputs q - j - (k - r - p) / s,
-where k is the first tap with k = r + p modulo s, and j counts the taps k + s * j. So each phase r is a convolution of its
-own, and the phases take turns in the output: sub-pixel convolution (W. Shi et al., "Is the deconvolution layer the same
-as a convolutional layer?", 2016). Same multiplications, same results.
+where k is the first tap with k = r + p modulo s, and j counts the taps k + s * j. So each phase r is a convolution of
+its own, and the phases take turns in the output: sub-pixel convolution (W. Shi et al., "Is the deconvolution layer the
+same as a convolutional layer?", 2016). Same multiplications, same results.
 """
 
 import torch
