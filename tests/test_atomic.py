@@ -49,7 +49,7 @@ def test_an_error_before_the_first_rename_changes_nothing(folder, monkeypatch, w
         commit.remove(folder / "c")
         commit.text(folder / "a", "new a")
         if when == "while flushing":
-            monkeypatch.setattr(atomic, "_flush", fail)
+            monkeypatch.setattr(atomic, "flush", fail)
         with commit.file(folder / "b", check=fail if when == "in a check" else lambda path: None) as temporary:
             temporary.write_text("new b")
             if when == "in the block":

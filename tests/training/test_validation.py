@@ -47,7 +47,7 @@ def test_the_sdr_is_that_of_evaluate(sepkit, small_config, songs, tmp_path):
     done = sepkit("evaluate", "--song-dir", songs / held_out.name, "-m", run, "--output-dir", tmp_path / "e", "--json")
     scores = {row["stem"]: row["score"] for row in done.json["medians"]}
     for source, value in history(run)[0]["sdr"].items():
-        assert scores[source] == pytest.approx(value, abs=1e-9)
+        assert scores[source] == pytest.approx(value, abs=1e-5)  # a file may be run by another backend
 
 
 def test_sdr_is_measured_at_its_interval_and_before_the_first_epoch(sepkit, small_config, songs, tmp_path):
