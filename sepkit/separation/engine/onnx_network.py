@@ -33,7 +33,6 @@ class OnnxNetwork(nn.Module):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # it would keep what every call has ever needed at once
         options.log_severity_level = _FATAL
         # A thread that waits actively would take the core of another call.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
