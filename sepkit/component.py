@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     Samples = np.ndarray[Any, np.dtype[np.float32]]
     Loss = Callable[[Tensor, Tensor], Tensor]
-    Metric = Callable[[Samples, Samples, Samples], np.ndarray[Any, np.dtype[np.float64]]]
+    Scores = np.ndarray[Any, np.dtype[np.float64]]
+    Metric = Callable[[Samples, Samples, Samples], Scores | Mapping[str, Scores]]
     Augmentation = Callable[[Samples, Samples, np.random.Generator], tuple[Samples, Samples]]
 
 
@@ -194,18 +195,30 @@ class LossConfig(Component):
 
 
 class MetricConfig(Component):
-    """A score of a separated track."""
+    """A score of a separated track, or several that share a unit.
+
+    Attributes:
+        unit: Of its scores.
+        better: Which scores are the better ones.
+    """
 
     kind: ClassVar[str] = "metric"
     unit: ClassVar[str] = "dB"
+    better: ClassVar[Literal["higher", "lower"]] = "higher"
+
+    @property
+    def frame(self) -> float:
+        """Seconds of a frame, and from one to the next. 0, the default: the track is scored as a whole."""
+        return 0.0
 
     @abstractmethod
     def build(self, audio: AudioSpec) -> Metric:
         """Return (estimates, references, mixture) -> scores.
 
-        Estimates are [source, channel, time] in the order of `audio.sources`; references hold the same sources first
-        and every other known one after them; the mixture is [channel, time]. Scores are [source] or [source, frame],
-        NaN where undefined. A track's score is the median of its frames.
+        Estimates are [source, channel, time]; references hold the same sources first, and every other known one after
+        them, and add up to the mixture [channel, time] as far as the corpus allows. `audio.sources` names the
+        references. Scores are [source] or [source, frame], NaN where undefined, or a mapping from the name of each
+        score to such an array. A track's score is the median of its frames.
         """
 
 

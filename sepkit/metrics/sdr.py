@@ -32,6 +32,11 @@ class SDR(MetricConfig):
     name: Literal["sdr"] = "sdr"
     frame_seconds: float = Field(default=1.0, gt=0, description="length of a frame, and its hop")
 
+    @property
+    def frame(self) -> float:
+        """Seconds of a frame."""
+        return self.frame_seconds
+
     def build(self, audio: AudioSpec) -> Metric:
         """Return (estimates, references, mixture) -> [source, frame] in dB."""
         import numpy as np
