@@ -1,0 +1,38 @@
+"""How often something can be heard where the target is silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from sepkit.component import AudioSpec, MetricConfig
+from sepkit.metrics.silence_level import FRAME_SECONDS
+
+if TYPE_CHECKING:
+    from sepkit.component import Metric, Samples, Scores
+
+
+class SilenceAudible(MetricConfig):
+    """Share of the frames of 0.2 s with a silent reference in which the estimate is audible, in % of them.
+
+    Audible is what is less than 40 dB below the level of the song, silent what is 50 dB or more below it. Frames in
+    which the mixture is silent are left out. Undefined (NaN) where the reference is never silent. No settings, as for
+    `silence_level`.
+    """
+
+    name: Literal["silence_audible"] = "silence_audible"
+    unit: ClassVar[str] = "%"
+    better: ClassVar[Literal["higher", "lower"]] = "lower"
+
+    def build(self, audio: AudioSpec) -> Metric:
+        """Return (estimates, references, mixture) -> [source] in %."""
+        import numpy as np
+
+        from sepkit.metrics.silence import Silence
+
+        def silence_audible(estimates: Samples, references: Samples, mixture: Samples) -> Scores:
+            silence = Silence.of(references[: len(estimates)], mixture, round(FRAME_SECONDS * audio.sample_rate))
+            with np.errstate(invalid="ignore"):
+                share: Scores = 100 * silence.audible(estimates).sum(1) / silence.silent.sum(1)
+            return share
+
+        return silence_audible
