@@ -10,16 +10,14 @@ F.-R. Stoeter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campai
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from sepkit.component import AudioSpec, MetricConfig
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from sepkit.component import Metric, Samples
+    from sepkit.component import Metric, Samples, Scores
 
 
 class SDR(MetricConfig):
@@ -41,24 +39,14 @@ class SDR(MetricConfig):
         """Return (estimates, references, mixture) -> [source, frame] in dB."""
         import numpy as np
 
+        from sepkit.metrics.energies import decibels, energies, sounding
+
         length = max(1, round(self.frame_seconds * audio.sample_rate))
 
-        def energies(signal: Samples) -> np.ndarray[Any, np.dtype[np.float64]]:
-            """[source, channel, time] -> [source, frame]"""
-            frames = max(1, signal.shape[-1] // length)
-            used = signal[..., : frames * length].astype(np.float64)
-            result: np.ndarray[Any, np.dtype[np.float64]] = (
-                np.square(used).sum(1).reshape(len(signal), frames, -1).sum(-1)
-            )
-            return result
-
-        def sdr(estimates: Samples, references: Samples, mixture: Samples) -> np.ndarray[Any, np.dtype[np.float64]]:
+        def sdr(estimates: Samples, references: Samples, mixture: Samples) -> Scores:
             references = references[: len(estimates)]
-            reference, error = energies(references), energies(estimates - references)
-            audible = (reference > 0) & (energies(estimates) > 0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                scores: np.ndarray[Any, np.dtype[np.float64]] = 10 * np.log10(reference / error)
-
-            return np.where(audible, scores, np.nan)
+            known = sounding(references, length) & sounding(estimates, length)
+            ratios = decibels(energies(references, length), energies(estimates - references, length))
+            return np.where(known, ratios, np.nan)
 
         return sdr
