@@ -1,0 +1,79 @@
+"""The least-squares projections of BSSEval version 4: what filtered references explain of an estimate.
+
+An estimate is projected on the references delayed by 0 to 511 samples, with one set of filters for the whole track. The
+normal equations need correlations only. Each pair of channels has a Toeplitz block of 1023 lags, and the lags come from
+FFTs of short blocks, added up over the track. One Cholesky factorisation then serves all estimates.
+
+F.-R. Stoeter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign", LVA/ICA 2018, section 3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.fft import irfft, rfft
+from scipy.linalg import cho_factor, cho_solve
+
+if TYPE_CHECKING:
+    from sepkit.component import Samples
+
+    Array = np.ndarray[Any, np.dtype[np.float64]]
+    Spectra = np.ndarray[Any, np.dtype[np.complex128]]
+
+TAPS = 512
+"""Of each filter, as in BSSEval."""
+BLOCK = 2**13
+"""Samples of an FFT of the correlations."""
+GROUP = 16
+"""Blocks that are transformed at once: some megabytes."""
+
+
+def correlations(first: Samples, second: Samples) -> Array:
+    """Return sum over t of first[i, t] second[j, t + lag] as [i, j, lag], lags from 1 - TAPS to TAPS - 1.
+
+    Both are [channel, time], of one length. Each block of `first` has zeros around it, where the same block of `second`
+    shows its neighbours, so no lag wraps around.
+    """
+    margin = TAPS - 1
+    step = BLOCK - 2 * margin
+    count = -(-first.shape[-1] // step)
+    padding = (0, 0), (margin, count * step - first.shape[-1] + margin)
+    inner, outer = (sliding_window_view(np.pad(signal, padding), BLOCK, -1)[:, ::step] for signal in (first, second))
+    total = np.zeros((BLOCK // 2 + 1, len(first), len(second)), np.complex128)
+    for start in range(0, count, GROUP):
+        blocks, neighbours = (x[:, start : start + GROUP].astype(np.float64) for x in (inner, outer))
+        blocks[..., :margin] = blocks[..., -margin:] = 0
+        total += _by_frequency(blocks).conj().transpose(0, 2, 1) @ _by_frequency(neighbours)
+    lags: Array = irfft(total, BLOCK, axis=0)
+    return np.concatenate([lags[-margin:], lags[:TAPS]]).transpose(1, 2, 0)
+
+
+def _by_frequency(blocks: Array) -> Spectra:
+    """[channel, block, time] -> [frequency, block, channel]"""
+    return np.ascontiguousarray(rfft(blocks).transpose(2, 1, 0))
+
+
+def filters(references: Array, estimates: Array) -> Array:
+    """Return the filters [reference, estimate, tap] whose outputs add up to what is closest to each estimate.
+
+    References are scaled to one energy, and the diagonal gets what rounding can take from it. So equal channels, silent
+    ones and empty bands have a solution, and what is well conditioned keeps its own.
+
+    Args:
+        references: The `correlations` of the channels of the references with themselves.
+        estimates: Those of the channels of the references with the channels of the estimates.
+    """
+    count = len(references)
+    level = np.sqrt(references[range(count), range(count), TAPS - 1])
+    level[level == 0] = 1
+    lags = references / np.multiply.outer(level, level)[..., None]
+    toeplitz = sliding_window_view(lags[..., ::-1], TAPS, -1)[..., ::-1, :]
+    matrix = toeplitz.transpose(0, 2, 1, 3).copy().reshape(count * TAPS, count * TAPS)
+    matrix[np.diag_indices_from(matrix)] += len(matrix) * np.finfo(np.float64).eps
+    right = (estimates[..., TAPS - 1 :] / level[:, None, None]).transpose(0, 2, 1).reshape(count * TAPS, -1)
+    # The matrix is symmetric, and its transpose has the memory order that LAPACK factorises without a copy.
+    factor = cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
+    solution: Array = cho_solve(factor, right, check_finite=False).reshape(count, TAPS, -1)
+    return solution.transpose(0, 2, 1) / level[:, None, None]
