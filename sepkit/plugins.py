@@ -1,7 +1,8 @@
 """Discovers, loads, isolates and names plugins. Knows nothing of configs.
 
 The built-in plugin is registered like any other, but first and alone: entry points are imported only when somebody
-asks for a name that is not built in, or for a listing.
+asks for a name that is not built in, or for a listing. A plugin whose distribution does not want the sepkit that runs
+is not imported at all.
 """
 
 import logging
@@ -9,11 +10,13 @@ import os
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import Distribution, EntryPoint, entry_points, version
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 import pluggy
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from sepkit import hookspecs
 from sepkit.component import (
@@ -108,6 +111,8 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> Plugin:
     plugin = Plugin(name, entry.dist.version if entry.dist else "", entry.name)
     if {name, entry.name, plugin.id} & {part.strip() for part in os.environ.get(DISABLE, "").split(",")}:
         return replace(plugin, error=f"disabled by {DISABLE}", disabled=True)
+    if entry.dist and (unwanted := _unwanted(entry.dist)):
+        return replace(plugin, error=unwanted)
     try:
         _register(manager, plugin, entry.load())
     except KeyboardInterrupt:
@@ -115,6 +120,28 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> Plugin:
     except BaseException as error:  # noqa: BLE001  a stranger's module may raise anything, SystemExit included
         return replace(plugin, error=reason(error))
     return plugin
+
+
+def _unwanted(distribution: Distribution) -> str:
+    """Return why a distribution does not want the sepkit that runs, or nothing if it does."""
+    wanted = [r for r in map(_requirement, distribution.requires or ()) if r and canonicalize_name(r.name) == "sepkit"]
+    applying = [r for r in wanted if not r.marker or r.marker.evaluate({"extra": ""})]
+    excluding = [r for r in applying if not r.specifier.contains(BUILTIN.version, prereleases=True)]
+    if not excluding:
+        return ""
+    return (
+        f"it wants sepkit{excluding[0].specifier}, and this is sepkit {BUILTIN.version}. Install a version of it that "
+        f"fits: pip install --upgrade {distribution.name}; or the sepkit that it wants: "
+        f"pip install 'sepkit{excluding[0].specifier}'"
+    )
+
+
+def _requirement(text: str) -> Requirement | None:
+    """Return what a line of a distribution's metadata asks for; None if it is no valid line, which pip has let pass."""
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
 
 
 def _register(manager: pluggy.PluginManager, plugin: Plugin, module: ModuleType) -> None:

@@ -73,7 +73,7 @@ class Registry(Generic[C]):
 
     def _unknown(self, name: str) -> str:
         names = sorted({e.name for e in self.entries()})
-        broken = [p.distribution for p in plugins.external()[1] if p.error]
+        broken = sorted({p.distribution for p in plugins.external()[1] if p.error})
         hint = f" Not loaded: {', '.join(broken)} (see: sepkit plugins list)." if broken else ""
         return (
             f'unknown {self.kind} "{name}".{did_you_mean(name, names)} Known: {", ".join(names)}.{hint} '

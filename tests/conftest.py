@@ -161,10 +161,13 @@ def install_plugin(tmp_path, monkeypatch):
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
 
-    def install(distribution: str, entry: str, module: str, source: str, version: str = "1.2.3") -> None:
+    def install(
+        distribution: str, entry: str, module: str, source: str, version: str = "1.2.3", requires: str = ""
+    ) -> None:
         info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(exist_ok=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        wants = f"Requires-Dist: {requires}\n" if requires else ""
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n{wants}")
         (info / "entry_points.txt").write_text(f"[sepkit]\n{entry} = {module}\n")
         (site / f"{module}.py").write_text(source)
         plugins.external.cache_clear()

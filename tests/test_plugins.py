@@ -1,16 +1,21 @@
 """Plugins as strangers write them: real entry points in temporary folders, working and broken ones."""
 
+import ast
 import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import soundfile
 
+from sepkit import config as configs
 from sepkit import plugins
+from sepkit.checkpoints import model_file
 from sepkit.errors import PluginError
+from sepkit.plugins import Plugin
 from sepkit.registry import LOSSES, MODELS
 
 UNET = '''
@@ -194,3 +199,179 @@ def test_disabled_plugins_are_named_with_or_without_spaces_and_are_no_fault(inst
     assert done.err == ""
     with pytest.raises(PluginError, match="unknown model"):
         MODELS.get("unet_b")
+
+
+@pytest.mark.parametrize(
+    ("requires", "said"),
+    [
+        ("sepkit>=99", "sepkit>=99"),
+        ("sepkit<0.1", "sepkit<0.1"),
+        ("sepkit==0.0.*; python_version>'3'", "sepkit==0.0.*"),
+        ("SepKit>=99,<100", "sepkit<100,>=99"),
+    ],
+)
+def test_a_plugin_for_another_sepkit_is_refused_with_a_sentence_and_not_imported(
+    install_plugin, sepkit, requires, said
+):
+    install_plugin("sepkit-old", "old", "sepkit_old", UNET.format(name="old"), "4.5", requires)
+    install_plugin("sepkit-zunet", "unet", "sepkit_zunet", UNET.format(name="zunet"))
+    listed = sepkit("plugins", "list", "--json")
+    assert listed.code == 0
+    (warning,) = listed.err.splitlines()
+    for part in ("sepkit-old 4.5", f"it wants {said}", f"this is sepkit {plugins.BUILTIN.version}", "pip install"):
+        assert part in warning
+    rows = {row["distribution"]: row for row in listed.json["plugins"]}
+    assert rows["sepkit-old"]["error"] in warning
+    assert rows["sepkit-old"]["provides"] == {}
+    assert rows["sepkit-zunet"]["provides"] == {"model": ["zunet"]}
+    assert "sepkit_old" not in sys.modules
+    assert "not loaded" in sepkit("plugins", "list").out
+
+
+def test_asking_for_what_a_refused_plugin_offers_is_one_line_and_exit_2(install_plugin, sepkit, small_config, songs):
+    install_plugin("sepkit-old", "old", "sepkit_old", UNET.format(name="old"), "4.5", "sepkit>=99")
+    done = sepkit("train", small_config, "--data-dir", songs, "--set", 'model={name="old"}')
+    assert done.code == 2
+    warning, error = done.err.splitlines()
+    assert "it wants sepkit>=99" in warning
+    assert error.startswith("Error: ")
+    assert "Not loaded: sepkit-old" in error
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "",
+        "sepkit",
+        "sepkit>=0.1",
+        "sepkit<0.1; extra == 'old'",
+        "sepkit<0.1; python_version<'3'",
+        "sepkit-other>=99",
+        "??",
+    ],
+)
+def test_a_requirement_that_does_not_exclude_this_sepkit_is_no_hindrance(install_plugin, wanted):
+    install_plugin("sepkit-new", "new", "sepkit_new", UNET.format(name="new"), requires=wanted)
+    assert MODELS.get("new").plugin.distribution == "sepkit-new"
+
+
+@pytest.mark.parametrize(
+    ("running", "fits"), [("1.0.dev3", False), ("1.0rc1", False), ("1.0", True), ("1.0+local", True), ("1.1rc1", True)]
+)
+def test_versions_between_releases_count_as_pep_440_orders_them(install_plugin, monkeypatch, running, fits):
+    monkeypatch.setattr(plugins, "BUILTIN", Plugin("sepkit", running, "builtin"))
+    install_plugin("sepkit-a", "a", "sepkit_a", UNET.format(name="unet_a"), requires="sepkit>=1.0,<2")
+    assert {p.distribution: not p.error for p in plugins.external()[1]}["sepkit-a"] == fits
+
+
+@pytest.mark.parametrize("source", ["import nothing_of_this_name", "raise SystemExit(3)"])
+def test_row_29_asking_for_what_a_broken_plugin_should_offer_is_exit_2(
+    install_plugin, sepkit, small_config, songs, source
+):
+    install_plugin("sepkit-broken", "broken", "sepkit_broken", source, "0.9")
+    done = sepkit("train", small_config, "--data-dir", songs, "--set", 'model={name="unet"}')
+    assert done.code == 2
+    warning, error = done.err.splitlines()
+    assert "sepkit-broken 0.9" in warning
+    assert error.startswith("Error: ")
+    assert "Not loaded: sepkit-broken" in error
+
+
+def test_row_29_asking_for_a_name_that_two_plugins_offer_is_exit_2_and_all_else_works(
+    install_plugin, sepkit, small_config, songs
+):
+    install_plugin("sepkit-a", "a", "sepkit_a", UNET.format(name="unet"))
+    install_plugin("sepkit-b", "b", "sepkit_b", UNET.format(name="unet"))
+    done = sepkit("train", small_config, "--data-dir", songs, "--set", 'model={name="unet"}')
+    assert done.code == 2
+    (error,) = done.err.splitlines()
+    assert "sepkit-a 1.2.3 and sepkit-b 1.2.3" in error
+    for verb in (("--help",), ("plugins", "list"), ("models", "list"), ("doctor",), ("config", "show", small_config)):
+        assert sepkit(*verb).code == 0, verb
+
+
+def test_trap_a_rejected_plugin_leaves_nothing_of_itself_behind(install_plugin):
+    source = UNET.format(name="unet") + MISSPELT.split("\n", 1)[1]
+    install_plugin("sepkit-half", "half", "sepkit_half", source)
+    install_plugin("sepkit-zunet", "unet", "sepkit_zunet", UNET.format(name="zunet"))
+    manager, found = plugins.external()
+    assert "sepkit_modles" in next(p.error for p in found if p.distribution == "sepkit-half")
+    assert not manager.has_plugin("sepkit-half:half")
+    assert "unet" not in {entry.name for entry in MODELS.entries()}
+    assert MODELS.get("zunet").plugin.distribution == "sepkit-zunet"
+
+
+def test_trap_the_settings_of_a_plugin_stay_in_what_is_dumped(install_plugin):
+    install_plugin("sepkit-unet", "unet", "sepkit_unet", UNET.format(name="unet"))
+    config = configs.validate({"model": {"name": "unet", "width": 7}}, "test")
+    assert config.model_dump()["model"] == {"name": "unet", "width": 7}
+    assert tomllib.loads(configs.dump_toml(config))["model"] == {"name": "unet", "width": 7}
+    assert model_file.manifest_of(config)["model"] == {"name": "unet", "width": 7}
+
+
+CORPUS = '''
+import multiprocessing
+from typing import Literal
+from sepkit import DatasetConfig, hookimpl
+from sepkit.datasets.folder import Folder
+
+if multiprocessing.parent_process() is not None:
+    raise RuntimeError("a worker has imported a plugin")
+
+class Corpus(DatasetConfig):
+    """Songs in a folder."""
+    name: Literal["corpus"] = "corpus"
+    root: str
+
+    def tracks(self, split):
+        return Folder(root=self.root).tracks(split)
+
+@hookimpl
+def sepkit_datasets():
+    return [Corpus]
+'''
+
+
+def test_trap_workers_started_with_spawn_never_import_a_plugin(install_plugin, small_config, songs, tmp_path):
+    install_plugin("sepkit-corpus", "corpus", "sepkit_corpus", CORPUS)
+    settings = {"datasets": f'[{{name="corpus", root="{songs}"}}]', "train.workers": 1, "train.epochs": 1}
+    overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    code = (
+        "import multiprocessing, sys; from sepkit.cli import main\n"
+        "if __name__ == '__main__':\n    multiprocessing.set_start_method('spawn')\n    main(sys.argv[1:])\n"
+    )
+    script = tmp_path / "spawning.py"
+    script.write_text(code)
+    command = [sys.executable, script, "train", small_config, "--output-dir", tmp_path / "run", *overrides]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "a worker has imported" not in done.stderr
+
+
+def test_trap_torchaudio_is_never_asked_to_read_or_write():
+    gone = {"load", "save", "info", "list_audio_backends", "io", "sox_effects", "backend"}
+    used = [
+        f"{path.name}:{node.lineno}"
+        for path in (Path(plugins.__file__).parent).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "torchaudio"
+        and node.attr in gone
+    ]
+    assert used == []
+
+
+def test_trap_the_framewise_sdr_works_where_museval_cannot_be_imported():
+    code = (
+        "import sys\nfor name in ('museval', 'musdb', 'stempeg'): sys.modules[name] = None\n"
+        "import numpy as np; from sepkit import AudioSpec; from sepkit.registry import METRICS\n"
+        "signal = np.ones((1, 1, 8000), np.float32)\n"
+        "measure = METRICS.get('sdr').component().build(AudioSpec(8000))\n"
+        "print(measure(signal / 2, signal, signal[0]).round(2))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[[6.02]]"
