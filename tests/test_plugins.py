@@ -317,7 +317,7 @@ from sepkit import DatasetConfig, hookimpl
 from sepkit.datasets.folder import Folder
 
 with open(os.environ["IMPORTS"], "a") as imports:
-    imports.write(f"{os.getpid()}\n")
+    imports.write(f"{os.getpid()} ")
 
 class Corpus(DatasetConfig):
     """Songs in a folder."""
