@@ -46,7 +46,7 @@ def _filters(estimates: Samples, references: Samples) -> tuple[Array, Array]:
     tap].
     """
     known, wanted = (signal.reshape(-1, signal.shape[-1]) for signal in (references, estimates))
-    lags = correlations(known, np.concatenate([known, wanted]))
+    lags = correlations(known, wanted)
     with_known, with_wanted = lags[:, : len(known)], lags[:, len(known) :]
     channels = estimates.shape[1]
     sources = [slice(i, i + channels) for i in range(0, len(wanted), channels)]

@@ -28,6 +28,12 @@ def energies(signal: Samples, length: int) -> Scores:
     return np.stack([energy(frame) for frame in frames(signal, length)], -1)
 
 
+def difference_energies(first: Samples, second: Samples, length: int) -> Scores:
+    """Return the energies [source, frame] of the difference of two signals [source, channel, time]."""
+    pairs = zip(frames(first, length), frames(second, length), strict=True)
+    return np.stack([energy(a - b) for a, b in pairs], -1)
+
+
 def energy(signal: Samples) -> Scores:
     """Return the energies [source] of a signal [source, channel, time], summed in double precision."""
     flat = signal.reshape(len(signal), -1).astype(np.float64)

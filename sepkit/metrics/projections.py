@@ -30,22 +30,27 @@ GROUP = 16
 """Blocks that are transformed at once: some megabytes."""
 
 
-def correlations(first: Samples, second: Samples) -> Array:
-    """Return sum over t of first[i, t] second[j, t + lag] as [i, j, lag], lags from 1 - TAPS to TAPS - 1.
+def correlations(references: Samples, estimates: Samples) -> Array:
+    """Return the sums over t of first[i, t] second[j, t + lag] as [i, j, lag], lags from 1 - TAPS to TAPS - 1.
 
-    Both are [channel, time], of one length. Each block of `first` has zeros around it, where the same block of `second`
-    shows its neighbours, so no lag wraps around.
+    `first` are the references, `second` the references and after them the estimates; all are [channel, time], of one
+    length. Each block of `first` has zeros around it, where the same block of `second` shows its neighbours, so no lag
+    wraps around.
     """
+    count, time = references.shape
     margin = TAPS - 1
     step = BLOCK - 2 * margin
-    count = -(-first.shape[-1] // step)
-    padding = (0, 0), (margin, count * step - first.shape[-1] + margin)
-    inner, outer = (sliding_window_view(np.pad(signal, padding), BLOCK, -1)[:, ::step] for signal in (first, second))
-    total = np.zeros((BLOCK // 2 + 1, len(first), len(second)), np.complex128)
-    for start in range(0, count, GROUP):
-        blocks, neighbours = (x[:, start : start + GROUP].astype(np.float64) for x in (inner, outer))
-        blocks[..., :margin] = blocks[..., -margin:] = 0
-        total += _by_frequency(blocks).conj().transpose(0, 2, 1) @ _by_frequency(neighbours)
+    starts = range(0, time, step)
+    padded = np.zeros((count + len(estimates), len(starts) * step + 2 * margin), np.float32)
+    padded[:count, margin : margin + time] = references
+    padded[count:, margin : margin + time] = estimates
+    windows = sliding_window_view(padded, BLOCK, -1)[:, ::step]
+    total = np.zeros((BLOCK // 2 + 1, count, len(padded)), np.complex128)
+    for start in range(0, len(starts), GROUP):
+        second = windows[:, start : start + GROUP].astype(np.float64)
+        first = second[:count].copy()
+        first[..., :margin] = first[..., -margin:] = 0
+        total += _by_frequency(first).conj().transpose(0, 2, 1) @ _by_frequency(second)
     lags: Array = irfft(total, BLOCK, axis=0)
     return np.concatenate([lags[-margin:], lags[:TAPS]]).transpose(1, 2, 0)
 
@@ -62,8 +67,8 @@ def filters(references: Array, estimates: Array) -> Array:
     ones and empty bands have a solution, and what is well conditioned keeps its own.
 
     Args:
-        references: The `correlations` of the channels of the references with themselves.
-        estimates: Those of the channels of the references with the channels of the estimates.
+        references: The `correlations` of the references with themselves, [reference, reference, lag].
+        estimates: Those of the references with the estimates, [reference, estimate, lag].
     """
     count = len(references)
     level = np.sqrt(references[range(count), range(count), TAPS - 1])

@@ -39,14 +39,13 @@ class SDR(MetricConfig):
         """Return (estimates, references, mixture) -> [source, frame] in dB."""
         import numpy as np
 
-        from sepkit.metrics.energies import decibels, energies, sounding
+        from sepkit.metrics.energies import decibels, difference_energies, energies, sounding
 
         length = max(1, round(self.frame_seconds * audio.sample_rate))
 
         def sdr(estimates: Samples, references: Samples, mixture: Samples) -> Scores:
             references = references[: len(estimates)]
-            known = sounding(references, length) & sounding(estimates, length)
-            ratios = decibels(energies(references, length), energies(estimates - references, length))
-            return np.where(known, ratios, np.nan)
+            wanted, unwanted = energies(references, length), difference_energies(estimates, references, length)
+            return np.where((wanted > 0) & sounding(estimates, length), decibels(wanted, unwanted), np.nan)
 
         return sdr
