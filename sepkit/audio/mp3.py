@@ -1,4 +1,4 @@
-"""What an mp3 leaves of samples: LAME and mpg123, as libsndfile brings them.
+"""mp3 in memory, and what it leaves of samples: LAME and mpg123, as libsndfile brings them.
 
 A bare mp3 starts 1105 samples late and ends on a whole frame. LAME notes both in its info tag, and mpg123 cuts both
 off. The tag stands in the first frame, and a frame of a low constant bitrate is too small for it. So the bitrate is
@@ -21,23 +21,31 @@ SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 MOST_CHANNELS = 2
 
 
+def encode_mp3(samples: "Samples", sample_rate: int, compression: float) -> bytes:
+    """Encode [channel, time], up to two channels at one of `SAMPLE_RATES`; what exceeds full scale is clipped.
+
+    `compression` is at least 0, LAME's best quality (V0), and less than 1, its worst (V9).
+    """
+    file = BytesIO()
+    soundfile.write(
+        file, samples.T, sample_rate, "MPEG_LAYER_III", format="MP3",
+        compression_level=compression, bitrate_mode="VARIABLE",
+    )  # fmt: skip
+    return file.getvalue()
+
+
 def mp3_round_trip(samples: "Samples", sample_rate: int, compression: float) -> "Samples":
     """Encode [channel, time] and decode it again: same shape, nothing moved in time.
 
-    `compression` is at least 0, LAME's best quality (V0), and less than 1, its worst (V9). What exceeds full scale is
-    encoded at full scale and comes back at its own level.
+    For `compression` see `encode_mp3`. What exceeds full scale is encoded at full scale and comes back at its own
+    level.
 
     Raises:
         AudioError: this libsndfile leaves the encoder's delay in.
     """
     scale = max(1.0, float(np.abs(samples).max(initial=0.0)))
-    file = BytesIO()
-    soundfile.write(
-        file, samples.T / scale, sample_rate, "MPEG_LAYER_III", format="MP3",
-        compression_level=compression, bitrate_mode="VARIABLE",
-    )  # fmt: skip
-    file.seek(0)
-    decoded, _ = soundfile.read(file, dtype="float32", always_2d=True)
+    encoded = encode_mp3(samples / scale, sample_rate, compression)
+    decoded, _ = soundfile.read(BytesIO(encoded), dtype="float32", always_2d=True)
     if decoded.T.shape != samples.shape:
         raise AudioError(
             f"an mp3 of {samples.shape[-1]} frames was decoded to {len(decoded)}, so it would not be in step with what "
