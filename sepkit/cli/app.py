@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from sepkit.cli.compare import compare
 from sepkit.cli.config import config
 from sepkit.cli.data import data
 from sepkit.cli.demo import demo
@@ -30,7 +31,7 @@ def sepkit() -> None:
     """  # noqa: D301  click reads the escape
 
 
-for verb in (train, separate, evaluate, export, data, config, plugins, models, demo, doctor):
+for verb in (train, separate, evaluate, compare, export, data, config, plugins, models, demo, doctor):
     sepkit.add_command(verb)
 
 

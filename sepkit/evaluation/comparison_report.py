@@ -1,0 +1,116 @@
+"""Comparisons for people (tables) and for machines (strict JSON)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sepkit.evaluation.comparison import CONFIDENCE, FEWEST_SONGS, RESAMPLES, Column, Comparison
+from sepkit.evaluation.saved_scores import SavedScores
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+INTERVAL = f"{CONFIDENCE:.0%} bootstrap interval (BCa, {RESAMPLES} draws of songs, seed 0) of the mean difference"
+# Songs of each direction that a table shows.
+MOVED = 3
+
+
+def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Return all differences as plain values. They are the other score minus the first."""
+    return {
+        "interval": INTERVAL,
+        "first": _source(comparisons[0].first),
+        "others": [
+            {
+                **_source(comparison.other),
+                "stems_only_in_first": comparison.only_first,
+                "stems_only_here": comparison.only_other,
+                "differences": [_column(column) for column in comparison.columns],
+            }
+            for comparison in comparisons
+        ],
+    }
+
+
+def tables(comparisons: Sequence[Comparison]) -> "list[Table | str]":
+    """Return for each comparison a table of differences, one of the songs that moved most, and what is left out."""
+    parts: list[Table | str] = []
+    for comparison in comparisons:
+        parts += [f"{comparison.other} minus {comparison.first}", _differences(comparison)]
+        parts += ["Songs that moved most", _moved(comparison), *_notes(comparison)]
+    few = any(column.interval is None for comparison in comparisons for column in comparison.columns)
+    return [*parts, f"No interval from fewer than {FEWEST_SONGS} songs"] if few else parts
+
+
+def _source(scores: SavedScores) -> dict[str, str]:
+    return {"file": str(scores.path), "estimate": scores.estimate}
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "stem": column.stem,
+        "metric": column.metric.name,
+        "unit": column.metric.unit,
+        "better": column.metric.better,
+        "songs": len(column.pairs),
+        "mean": column.mean,
+        "median": column.median,
+        "interval": column.interval,
+        "improved": len(column.improved),
+        "worsened": len(column.worsened),
+        "verdict": column.verdict,
+        "tracks": [{**asdict(pair), "difference": pair.difference} for pair in column.pairs],
+        "left_out": [asdict(song) for song in column.left_out],
+    }
+
+
+def _differences(comparison: Comparison) -> "Table":
+    table = _table(
+        "stem", "metric", "mean", f"{CONFIDENCE:.0%} interval", "median", "better in", "verdict", long="metric"
+    )
+    for column in comparison.columns:
+        interval = "" if column.interval is None else "{:+.2f} to {:+.2f}".format(*column.interval)
+        improved = f"{len(column.improved)} of {len(column.pairs)}"
+        name = f"{column.metric.name} {column.metric.unit}"
+        table.add_row(
+            column.stem, name, _number(column.mean), interval, _number(column.median), improved, column.verdict
+        )
+    return table
+
+
+def _moved(comparison: Comparison) -> "Table":
+    table = _table("stem", "metric", "song", "first", "other", "difference", "is", long="song")
+    for column in comparison.columns:
+        for pairs, text in ((column.improved, "better"), (column.worsened, "worse")):
+            for pair in pairs[:MOVED]:
+                scores = f"{pair.first:.2f}", f"{pair.other:.2f}", _number(pair.difference)
+                table.add_row(column.stem, column.metric.name, pair.track, *scores, text)
+        table.add_section()
+    return table
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    notes = []
+    for column in comparison.columns:
+        for song in column.left_out:
+            reasons = {"first": song.first, "other": song.other}
+            why = ", ".join(f"{reason} in the {which}" for which, reason in reasons.items() if reason)
+            notes.append(f"left out: {column.metric.name} of {column.stem} of {song.track}: {why or 'undefined'}")
+    for which, stems in (("first", comparison.only_first), ("other", comparison.only_other)):
+        notes += [f"not compared, as only the {which} has it: {stem}" for stem in stems]
+    return notes
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:+.2f}"
+
+
+def _table(*headings: str, long: str) -> "Table":
+    """Return a table of which only one column is folded where the terminal is narrow."""
+    from rich.table import Table
+
+    table = Table()
+    for heading in headings:
+        text = heading in {"stem", "metric", "song", "verdict", "is"}
+        table.add_column(heading, justify="left" if text else "right", no_wrap=heading != long, overflow="fold")
+    return table

@@ -1,0 +1,145 @@
+"""The scores of one estimate in a `summary.json`, read back and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from sepkit.errors import ConfigError, did_you_mean
+
+FORMAT = 1
+
+
+class Metric(BaseModel):
+    """What a score is: two that differ in any of this are two scores."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Annotated[str, Field(validation_alias=AliasChoices("score", "metric"))]
+    unit: str
+    better: Literal["higher", "lower"]
+    frame_seconds: float
+    aggregation: str
+    signals: str = ""
+    settings: dict[str, Any] = {}
+
+
+class Score(BaseModel):
+    """A number, or why there is none."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    track: str
+    stem: str
+    metric: str
+    estimate: str
+    score: float | None
+    undefined: str = ""
+
+
+class _Summary(BaseModel):
+    metrics: list[Metric]
+    estimates: list[str]
+    bounds: list[str] = []
+    tracks: list[Score]
+    failed: dict[str, str] = {}
+
+
+class _Format(BaseModel):
+    format: int
+
+
+@dataclass(frozen=True)
+class SavedScores:
+    """The scores of one estimate.
+
+    Attributes:
+        path: The file.
+        estimate: The label of a model, or of what the models are seen beside, such as the mixture.
+        metrics: Name -> what it is.
+        columns: (stem, metric) -> track -> its score.
+        failed: Track -> why it has none.
+    """
+
+    path: Path
+    estimate: str
+    metrics: dict[str, Metric]
+    columns: dict[tuple[str, str], dict[str, Score]]
+    failed: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.estimate}"
+
+    @property
+    def stems(self) -> list[str]:
+        """The stems that have scores, in order."""
+        return list(dict.fromkeys(stem for stem, _ in self.columns))
+
+
+def read(name: str) -> SavedScores:
+    """Read `FILE.json`, or `FILE.json:ESTIMATE` where the file has the scores of several models.
+
+    Raises:
+        ConfigError: the file cannot be read, is no summary of an evaluation, or does not have the estimate.
+    """
+    head, colon, asked = name.partition(".json:")
+    path = Path(f"{head}.json" if colon else name)
+    summary = _parsed(path, _content(path))
+    estimate = _chosen(path, summary, asked)
+    return SavedScores(
+        path, estimate, {metric.name: metric for metric in summary.metrics}, _columns(path, summary, estimate),
+        summary.failed,
+    )  # fmt: skip
+
+
+def _content(path: Path) -> bytes:
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; give the summary.json that `sepkit evaluate` wrote")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); give the summary.json that `sepkit evaluate` wrote"
+        ) from None
+
+
+def _parsed(path: Path, content: bytes) -> _Summary:
+    try:
+        number = _Format.model_validate_json(content).format
+        if number != FORMAT:
+            raise ConfigError(f"{path} has format {number}, this sepkit reads {FORMAT}: evaluate again with this one")
+        return _Summary.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        problem = f"{place}: {first['msg']}" if place else first["msg"]
+        raise ConfigError(f"{path} is not a summary.json that `sepkit evaluate` wrote ({problem})") from None
+
+
+def _chosen(path: Path, summary: _Summary, asked: str) -> str:
+    known = [*summary.estimates, *summary.bounds]
+    if asked and asked not in known:
+        raise ConfigError(f'{path} has no "{asked}".{did_you_mean(asked, known)} It has: {", ".join(known) or "none"}')
+    if not asked and len(summary.estimates) != 1:
+        example = f' Name one: "{path}:{known[0]}"' if known else ""
+        raise ConfigError(f"{path} has the scores of {len(summary.estimates)} models: {', '.join(known)}.{example}")
+    return asked or summary.estimates[0]
+
+
+def _columns(path: Path, summary: _Summary, estimate: str) -> dict[tuple[str, str], dict[str, Score]]:
+    metrics = {metric.name for metric in summary.metrics}
+    columns: dict[tuple[str, str], dict[str, Score]] = {}
+    for score in summary.tracks:
+        if score.metric not in metrics:
+            raise ConfigError(f'{path} does not say what its metric "{score.metric}" is: evaluate again')
+        if score.estimate == estimate:
+            column = columns.setdefault((score.stem, score.metric), {})
+            if score.track in column:
+                raise ConfigError(
+                    f'{path} has two songs called "{score.track}", which cannot be told apart: rename one and evaluate'
+                )
+            column[score.track] = score
+    return columns
