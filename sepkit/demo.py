@@ -10,7 +10,8 @@ from sepkit import config as configs
 from sepkit.checkpoints import model_file
 from sepkit.config import RunConfig
 from sepkit.errors import ConfigError, TrainingError
-from sepkit.evaluation.evaluate import Evaluation, evaluate
+from sepkit.evaluation.estimates import ModelEstimates
+from sepkit.evaluation.evaluate import Evaluation, Job, evaluate
 from sepkit.separation import Separator
 from sepkit.training.keeping.run_directory import RunDirectory
 from sepkit.training.start import Start, begin
@@ -51,7 +52,8 @@ def run_demo(folder: Path, device: torch.device, epochs: int | None, say: Callab
     say(f"Separating {mixture}")
     written = separator.separate_file(mixture, folder / "separated", overwrite=True, track=track.name)
     say("Scoring it, beside the mixture as the baseline")
-    return DemoResult(model, mixture, written.files, evaluate(separator, [track], config.metrics))
+    job = Job((ModelEstimates("demo", separator),), config.metrics)
+    return DemoResult(model, mixture, written.files, evaluate(job, [track]))
 
 
 def demo_config(folder: Path, epochs: int | None = None) -> RunConfig:

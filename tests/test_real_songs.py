@@ -22,6 +22,5 @@ def test_train_separate_and_evaluate_real_songs(sepkit, real_audio, tmp_path):
     scored = sepkit(
         "evaluate", "--song-dir", song, "--target", "vocals", "-m", model, "--output-dir", tmp_path / "e", "--json"
     )
-    (row,) = scored.json["medians"]
-    assert (row["stem"], row["metric"]) == ("vocals", "sdr")
-    assert -30 < row["mixture"] < 0
+    sdr = {row["estimate"]: row["median"] for row in scored.json["medians"] if row["metric"] == "sdr"}
+    assert -30 < sdr["mixture"] < sdr["ideal ratio mask (46 ms)"]

@@ -19,7 +19,8 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
     """The whole way in about two minutes, nothing downloaded: make songs, train, separate, evaluate."""
     from sepkit import device as devices
     from sepkit.demo import run_demo
-    from sepkit.evaluation.summary import summarise, tables
+    from sepkit.evaluation.output.summary import summarise
+    from sepkit.evaluation.output.tables import tables
 
     result = run_demo(output_dir, devices.choose(device), epochs, lambda line: click.echo(line, err=True))
     data = {

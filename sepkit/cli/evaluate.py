@@ -1,47 +1,89 @@
 """`sepkit evaluate`"""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sepkit.cli import options
-from sepkit.cli.verb import Report, Verb
+from sepkit.cli.verb import Report, Verb, one_line
+
+if TYPE_CHECKING:
+    from sepkit.evaluation.evaluate import Result
 
 
 @click.command(cls=Verb)
 @click.argument("config", required=False, type=options.FILE)
-@options.model
+@click.option(
+    "-m", "--model", "models", metavar="FILE", multiple=True,
+    help="Model file; may be given several times. Default: $SEPKIT_MODEL, then checkpoints/best_model.safetensors.",
+)  # fmt: skip
 @click.option("--song-dir", type=options.FILE, metavar="DIR", help="Score the one song in this folder.")
 @click.option("--data-dir", type=options.FILE, metavar="DIR", help="Score every song in this folder.")
+@click.option(
+    "--estimates", type=options.FILE, metavar="DIR", help="Score stems that any tool has left: DIR/<song>/<stem>.wav."
+)
 @click.option("--target", metavar="NAME", default="", help="Score this stem only.")
-@click.option("--metrics", metavar="A,B", default="", help="Metrics by name. Default: those of the config, or sdr.")
+@click.option(
+    "--metrics", metavar="A,B", default="", help="Metrics by name. Default: those of the config, or the usual ones."
+)
 @click.option("--output-dir", type=options.FILE, metavar="DIR", default="evaluation", show_default=True)
+@click.option("--report/--no-report", default=True, show_default=True, help="Write report.html, to see and to hear.")
+@click.option("--cost/--no-cost", default=True, show_default=True, help="Measure what the models take, too.")
+@click.option(
+    "--processes", type=click.IntRange(min=1), metavar="N", help="Songs scored at the same time. Default: one a core."
+)
 @options.device
 def evaluate(
     config: Path | None,
-    model: str,
+    models: tuple[str, ...],
     song_dir: Path | None,
     data_dir: Path | None,
+    estimates: Path | None,
     target: str,
     metrics: str,
     output_dir: Path,
+    report: bool,
+    cost: bool,
+    processes: int | None,
     device: str,
 ) -> Report:
-    """Score a model on songs with known stems: on the test split of CONFIG, a folder of songs, or one song."""
+    """Score models, or finished stems, on songs with known stems: the test split of CONFIG, a folder, or one song."""
     from sepkit import config as configs
-    from sepkit.checkpoints.locate import locate
-    from sepkit.evaluation.evaluate import evaluate as score
-    from sepkit.evaluation.selection import choose_metrics, choose_tracks
-    from sepkit.evaluation.summary import summarise, tables, write
-    from sepkit.separation import Separator
+    from sepkit.evaluation.evaluate import Job
+    from sepkit.evaluation.evaluate import evaluate as evaluate_all
+    from sepkit.evaluation.output.folder import write
+    from sepkit.evaluation.output.page import report_of
+    from sepkit.evaluation.output.summary import summarise
+    from sepkit.evaluation.output.tables import tables
+    from sepkit.evaluation.selection import choose_estimators, choose_metrics, choose_tracks, measure_costs
+    from sepkit.report import Limits
+    from sepkit.report.page import page
 
     run_config = configs.load(config) if config else None
     tracks = choose_tracks(run_config, song_dir, data_dir)
     chosen = choose_metrics(run_config, metrics)
-    separator = Separator.load(locate(model), device)
-    evaluation = score(
-        separator, tracks, chosen, (target,) if target else (), lambda name: click.echo(f"scored {name}", err=True)
-    )
+    estimators = choose_estimators(models, estimates, device, target)
+    limits = Limits(songs=len(tracks)) if report else None
+    job = Job(tuple(estimators), chosen, (target,) if target else (), limits=limits)
+    costs = measure_costs(estimators, device) if cost else {}
+    evaluation = evaluate_all(job, tracks, costs, processes=processes or 0, done=_Progress(len(tracks)))
     summary = summarise(evaluation)
-    written = write(output_dir, summary)
-    return Report(summary, [*tables(evaluation), f"Written: {written}"], exit_code=1 if evaluation.failed else 0)
+    files = write(output_dir, evaluation, summary, page(report_of(evaluation), limits) if limits else "")
+    human = [*tables(evaluation), *(f"Written: {file}" for file in files if file.parent == output_dir)]
+    return Report(summary, human, exit_code=1 if evaluation.failed else 0)
+
+
+class _Progress:
+    """Says on stderr what became of each song."""
+
+    def __init__(self, songs: int) -> None:
+        self._songs = songs
+        self._done = 0
+
+    def __call__(self, result: Result) -> None:
+        self._done += 1
+        text = one_line(result.error) or ("none of the stems" if result.absent else "scored")
+        click.echo(f"{self._done} of {self._songs}  {one_line(result.track.name)}: {text}", err=True)

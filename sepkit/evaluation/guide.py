@@ -28,4 +28,4 @@ def guide_text() -> str:
         else f"{low:g}-{limit:g} {text}"
         for low, (limit, text) in zip(lower, GUIDE, strict=True)
     ]
-    return f"Guide to SDR in dB: {'; '.join(parts)}"
+    return f"Guide to SDR in dB, the median over songs of the median over frames of 1 s: {'; '.join(parts)}"

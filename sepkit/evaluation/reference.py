@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,18 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reference:
-    """A mixture and its stems, all [channel, time] at one rate. An absent stem has no entry."""
+    """A mixture and its stems, all [channel, time] at one rate. An absent stem has no entry.
+
+    `complete` as for `Track`: the stems are all that sounds.
+    """
 
     name: str
     sample_rate: int
     mixture: Samples
     stems: dict[str, Samples]
+    complete: bool = False
 
-    def residual(self, sources: tuple[str, ...]) -> Samples | None:
-        """Return the mixture minus `sources`, or None if one of them is absent and may hide in the mixture."""
-        if not all(source in self.stems for source in sources):
-            return None
-        rest: Samples = self.mixture - np.sum([self.stems[source] for source in sources], axis=0)
+    def residual(self, sources: Sequence[str]) -> Samples:
+        """Return the mixture minus `sources`, [channel, time]. All of them must be known."""
+        rest: Samples = self.mixture - np.sum([self.stems[source] for source in sources], axis=0, dtype=np.float32)
         return rest
 
 
@@ -52,5 +55,6 @@ def load(track: Track) -> Reference:
     frames = max(piece.frames_at(rate) for piece in pieces)
     decoded = {stem: read_sum(files, rate, channels, 0, frames) for stem, files in stems.items()}
     if mixture:
-        return Reference(track.name, rate, read_sum(mixture, rate, channels, 0, frames), decoded)
-    return Reference(track.name, rate, np.sum(list(decoded.values()), axis=0, dtype=np.float32), decoded)
+        return Reference(track.name, rate, read_sum(mixture, rate, channels, 0, frames), decoded, track.complete)
+    total: Samples = np.sum(list(decoded.values()), axis=0, dtype=np.float32)
+    return Reference(track.name, rate, total, decoded, complete=True)

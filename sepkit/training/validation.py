@@ -17,7 +17,8 @@ from sepkit.data.chunks import on_device
 from sepkit.data.loader import Data
 from sepkit.device import Precision
 from sepkit.errors import CorpusError
-from sepkit.evaluation.evaluate import evaluate
+from sepkit.evaluation.estimates import ModelEstimates
+from sepkit.evaluation.evaluate import Job
 from sepkit.registry import METRICS
 from sepkit.separation import Separator
 from sepkit.training.learning.objective import Objective
@@ -110,10 +111,11 @@ class Validator:
     def _score(self, separator: Separator, number: int) -> Tensor:
         """The SDR of each source of a song, NaN where it is undefined."""
         metric = next((m for m in self.config.metrics if m.name == SDR), None) or METRICS.get(SDR).component(name=SDR)
-        evaluation = evaluate(separator, [self.data.validation_tracks[number]], [metric], separator.sources)
-        for error in evaluation.failed.values():
-            raise CorpusError(f"validation: {error}")
-        found = {row.stem: row.score for row in evaluation.scores}
+        job = Job((ModelEstimates("validated", separator),), (metric,), bounded=False)
+        result = job(self.data.validation_tracks[number])
+        if result.error:
+            raise CorpusError(f"validation: {result.error}")
+        found = {row.stem: row.value for row in result.scores}
         values = [found.get(source) for source in separator.sources]
         return torch.tensor([float("nan") if value is None else value for value in values], dtype=torch.float64)
 

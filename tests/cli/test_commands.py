@@ -149,13 +149,6 @@ def test_a_symbolic_link_at_the_output_is_left_alone(sepkit, trained, songs, tmp
     assert treasure.read_text() == "gold"
 
 
-def test_a_song_name_with_brackets_is_shown_as_it_is(sepkit, trained, songs, tmp_path):
-    (songs / "one").rename(songs / "one [bold] [b]")
-    done = sepkit("evaluate", "-m", trained, "--song-dir", songs / "one [bold] [b]", "--output-dir", tmp_path / "e")
-    assert done.code == 0
-    assert "one [bold] [b]" in done.out
-
-
 def test_clipping_stems_get_one_gain_that_is_reported(sepkit, trained, tmp_path):
     song = tmp_path / "loud.wav"
     soundfile.write(song, np.random.default_rng(0).uniform(-3, 3, (8000, 1)), 8000, subtype="FLOAT")
@@ -167,58 +160,6 @@ def test_clipping_stems_get_one_gain_that_is_reported(sepkit, trained, tmp_path)
     np.testing.assert_allclose(total, gain * soundfile.read(song)[0], atol=1e-4)
     done = sepkit("separate", song, "-m", trained, "-o", tmp_path / "float", "--bit-depth", "float", "--json")
     assert done.json["tracks"][0]["gain"] == 1
-
-
-def test_evaluate_one_song_a_folder_and_a_test_split(sepkit, trained, songs, small_config, tmp_path):
-    out = tmp_path / "e"
-    one = sepkit("evaluate", "-m", trained, "--song-dir", songs / "one", "--output-dir", out, "--json").json
-    assert [(row["stem"], row["metric"]) for row in one["medians"]] == [("vocals", "sdr"), ("accompaniment", "sdr")]
-    assert json.loads((out / "summary.json").read_text()) == one
-    every = sepkit(
-        "evaluate", "-m", trained, "--data-dir", songs, "--target", "vocals", "--metrics", "sdr,si_sdr",
-        "--output-dir", out, "--json",
-    ).json  # fmt: skip
-    assert {row["track"] for row in every["tracks"]} == {"one", "two", "three", "four"}
-    assert {(row["stem"], row["metric"]) for row in every["tracks"]} == {("vocals", "sdr"), ("vocals", "si_sdr")}
-    small_config.write_text(f'[[datasets]]\nname = "folder"\nroot = "{songs}"\ntest = ["t*"]\n')
-    split = sepkit("evaluate", small_config, "-m", trained, "--output-dir", out, "--json").json
-    assert {row["track"] for row in split["tracks"]} == {"two", "three"}
-    human = sepkit("evaluate", "-m", trained, "--song-dir", songs / "one", "--output-dir", out)
-    for text in ("median", "mixture", "below 0 failed: check the training", "7+ excellent"):
-        assert text in human.out
-
-
-def test_evaluate_goes_on_after_an_unreadable_song(sepkit, trained, songs, tmp_path):
-    (songs / "two" / "vocals.wav").write_text("text")
-    done = sepkit("evaluate", "-m", trained, "--data-dir", songs, "--output-dir", tmp_path / "e", "--json")
-    assert done.code == 1
-    assert list(done.json["failed"]) == ["two"]
-    assert {row["track"] for row in done.json["tracks"]} == {"one", "three", "four"}
-
-
-def test_a_silent_reference_is_null_and_an_absent_one_is_left_out(sepkit, trained, tmp_path):
-    songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums"))
-    silence = np.zeros((12000, 2), np.float32)
-    soundfile.write(songs / "a" / "vocals.wav", silence, 8000, subtype="FLOAT")
-    soundfile.write(songs / "a" / "mixture.wav", soundfile.read(songs / "a" / "drums.wav")[0], 8000, subtype="FLOAT")
-    (songs / "b" / "vocals.wav").unlink()
-    done = sepkit("evaluate", "-m", trained, "--data-dir", songs, "--output-dir", tmp_path / "e", "--json")
-    scores = {(row["track"], row["stem"]): row["score"] for row in done.json["tracks"]}
-    assert scores[("a", "vocals")] is None
-    assert scores[("a", "accompaniment")] is not None
-    assert done.json["absent"] == {"b": ["drums"]}
-
-
-def test_songs_of_one_name_in_two_corpora_are_two_songs(sepkit, trained, small_config, songs, tmp_path):
-    other = write_songs(tmp_path / "other", ["one"], ("drums",))
-    roots = [f'{{name="folder", root="{root}", test=["one"]}}' for root in (songs, other)]
-    choice = ("--set", f"datasets=[{', '.join(roots)}]")
-    config = tmp_path / "both.toml"
-    config.write_text(sepkit("config", "show", small_config, *choice).out)
-    done = sepkit("evaluate", config, "-m", trained, "--output-dir", tmp_path / "e", "--json")
-    assert done.code == 0, done.err
-    assert [(row["track"], row["stem"]) for row in done.json["tracks"]] == [("one", "vocals"), ("one", "accompaniment")]
-    assert done.json["absent"] == {"one": ["drums"]}
 
 
 def test_models_list_and_info(sepkit, trained):

@@ -80,7 +80,7 @@ class Output:
 
     def _file(self, values: dict[str, str]) -> Path:
         *folders, name = self.template.format(**values).split("/")
-        return self.path.joinpath(*map(_component, folders), _component(name, f".{self.encoding.format}"))
+        return self.path.joinpath(*map(component, folders), component(name, f".{self.encoding.format}"))
 
     def check(self, files: Iterable[Path], *, overwrite: bool) -> None:
         """Raise ConfigError unless files may be written: nothing in the way, no link that leads elsewhere."""
@@ -141,7 +141,7 @@ def _in_name(text: str) -> str:
     return _NOT_IN_NAMES.sub("_", " ".join(text.split()))
 
 
-def _component(name: str, ending: str = "") -> str:
+def component(name: str, ending: str = "") -> str:
     """Return a part of a path that does not lead out, as ".." would, is no work folder, and is not too long.
 
     In the middle of a name that is, some of it makes room for a number that stands for all of it.

@@ -1,0 +1,74 @@
+"""What a model costs: parameters, arithmetic, time and memory, each measured in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from sepkit.checkpoints.info import cost as cost_of_network
+from sepkit.errors import ModelFileError
+from sepkit.separation import Separator
+
+# What is separated: noise, so that figures of different corpora can be compared.
+SECONDS, RATE, CHANNELS = 30.0, 44_100, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Attributes:
+    parameters: Of the network.
+    gflop_per_minute: Of a minute of audio at the model's own rate and channels, without overlap.
+    real_time_factor: Seconds of computing for a second of a song of 44.1 kHz stereo; below 1 is faster than it plays.
+    peak_megabytes: The most resident memory of the process that loads the model and separates 30 s.
+    device: Where it was measured, with the number of threads.
+    """
+
+    parameters: int
+    gflop_per_minute: float
+    real_time_factor: float
+    peak_megabytes: float | None
+    device: str
+
+
+def measure(model: Path, device: str) -> Cost:
+    """Return what a model file costs here.
+
+    Raises:
+        ModelFileError: the process that measured it died.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(_measured, model, device).result()
+        except BrokenProcessPool:
+            raise ModelFileError(f"{model}: the process that measured its cost died; is there enough memory?") from None
+
+
+def _measured(model: Path, device: str) -> Cost:
+    separator = Separator.load(model, device)
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.1 * torch.randn(CHANNELS, round(SECONDS * RATE), generator=generator)
+    separator(noise[:, :RATE], RATE)  # what is done once a process
+    started = perf_counter()
+    separator(noise, RATE)
+    seconds = perf_counter() - started
+    peak = _peak_megabytes()
+    known = cost_of_network(separator.model.network(), separator.model.manifest.audio)
+    where = f"{separator.device.type}, {torch.get_num_threads()} threads"
+    return Cost(known["parameters"], known["gflop_per_minute"], seconds / SECONDS, peak, where)
+
+
+def _peak_megabytes() -> float | None:
+    """Return the most resident memory of this process so far, where the system tells."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

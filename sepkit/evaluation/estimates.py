@@ -1,0 +1,164 @@
+"""Where the estimates of a song come from: a model that separates it, or files that any tool has left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from unicodedata import normalize
+
+import torch
+
+from sepkit.audio.formats import EXTENSIONS
+from sepkit.audio.probe import probe
+from sepkit.audio.read import Piece, read_sum
+from sepkit.component import AudioSpec, ModelConfig, Track
+from sepkit.errors import ConfigError, CorpusError
+from sepkit.evaluation.pairing import Estimable
+from sepkit.evaluation.reference import Reference
+from sepkit.separation import Separator
+
+if TYPE_CHECKING:
+    from sepkit.component import Samples
+
+# What tools call the song without its voice; `no_` and a stem is demucs's word for the song without that one.
+_WITHOUT_VOCALS = ("accompaniment", "instrumental")
+_WITHOUT = "no_"
+# Estimates may be longer or shorter than the song by this many seconds: codecs and chunks add or drop as much.
+_LENGTH_TOLERANCE = 1.0
+
+
+class Estimator(Protocol):
+    """Somebody who separates songs. `label` names them in every table; `network` and `audio` say what bounds them."""
+
+    @property
+    def label(self) -> str:
+        """A short name, unlike that of any other in the evaluation."""
+
+    @property
+    def network(self) -> ModelConfig | None:
+        """The model's settings, or None where they are unknown."""
+
+    @property
+    def audio(self) -> AudioSpec:
+        """What the model hears."""
+
+    def made(self, track: Track) -> Estimable:
+        """Return what a song is separated into."""
+
+    def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
+        """Return the estimates [channel, time], at the rate, channels and length of the song.
+
+        Raises:
+            SepkitError: there are none.
+        """
+
+
+@dataclass(frozen=True)
+class ModelEstimates:
+    """What a model makes of songs."""
+
+    label: str
+    separator: Separator
+
+    @property
+    def network(self) -> ModelConfig | None:
+        """The model's settings."""
+        return self.separator.model.manifest.model
+
+    @property
+    def audio(self) -> AudioSpec:
+        """What the model hears."""
+        return self.separator.model.manifest.audio
+
+    def made(self, track: Track) -> Estimable:
+        """Return the model's sources and its residual."""
+        return Estimable(self.separator.sources, self.separator.residual, self.separator.sources)
+
+    def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
+        """Separate the song."""
+        stems = self.separator(torch.from_numpy(song.mixture), song.sample_rate)
+        return {stem: samples.numpy() for stem, samples in stems.items()}
+
+
+@dataclass(frozen=True)
+class FinishedEstimates:
+    """Stems on disk: `<song>/<stem>.wav` and the like, at any depth below a folder, or in the folder itself."""
+
+    label: str
+    folder: Path
+
+    network = None
+    audio = AudioSpec()
+
+    @classmethod
+    def of(cls, folder: Path) -> FinishedEstimates:
+        """Return those in a folder, under its name.
+
+        Raises:
+            ConfigError: there is no such folder.
+        """
+        if not folder.is_dir():
+            raise ConfigError(f"no folder {folder.resolve()}; --estimates names one with <song>/<stem>.wav in it")
+        return cls(folder.resolve().name, folder)
+
+    def made(self, track: Track) -> Estimable:
+        """Return which stems lie there. A folder without any of the song's raises CorpusError."""
+        names = list(self._files(track))
+        residual = next((name for name in names if name not in track.stems and _left_out(name)), "")
+        sources = tuple(name for name in names if name in track.stems)
+        return Estimable(sources, residual, _left_out(residual))
+
+    def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
+        """Read the stems that the song has references for.
+
+        Raises:
+            AudioError: a file cannot be read.
+            CorpusError: a file is much longer or shorter than the song.
+        """
+        files = self._files(track)
+        return {stem: _read(files[stem], song) for stem in self.made(track).known(song.stems)}
+
+    def _files(self, track: Track) -> dict[str, Path]:
+        name = normalize("NFC", track.name)
+        for folder in (*self._folders.get(name, ()), self.folder):
+            paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
+            stems = {normalize("NFC", path.stem).casefold(): path for path in paths}
+            found = {stem: path for stem, path in stems.items() if stem in track.stems or _left_out(stem)}
+            if found:
+                return found
+        raise CorpusError(f"no estimates: expected {self.folder / track.name} with files such as vocals.wav")
+
+    @cached_property
+    def _folders(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for path, _, _ in sorted(os.walk(self.folder)):
+            found.setdefault(normalize("NFC", Path(path).name), []).append(Path(path))
+        return found
+
+
+def labels(models: Sequence[Path]) -> list[str]:
+    """Return a short name for each model file: its own, or that of its folder where all files are called alike."""
+    plain = [path.stem for path in models]
+    common = len(set(plain)) < len(plain) or plain == ["best_model"]
+    names = [path.resolve().parent.name if common else path.stem for path in models]
+    return [name if names.count(name) == 1 else f"{name} {number}" for number, name in enumerate(names, 1)]
+
+
+def _left_out(name: str) -> tuple[str, ...]:
+    """Return which stems a residual of this name leaves out of the song; none if it is no residual's name."""
+    if name in _WITHOUT_VOCALS:
+        return ("vocals",)
+    return (name.removeprefix(_WITHOUT),) if name.startswith(_WITHOUT) else ()
+
+
+def _read(path: Path, song: Reference) -> Samples:
+    channels, frames = song.mixture.shape
+    piece = Piece(path, probe(path))
+    seconds, expected = piece.info.seconds, frames / song.sample_rate
+    if abs(seconds - expected) > _LENGTH_TOLERANCE:
+        raise CorpusError(f"{path}: {seconds:.1f} s long, its song is {expected:.1f} s; it belongs to another one")
+    return read_sum([piece], song.sample_rate, channels, 0, frames)

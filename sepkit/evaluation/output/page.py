@@ -1,0 +1,86 @@
+"""`report.html`: an evaluation as a page to see and to hear."""
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from sepkit.evaluation.cost import Cost
+from sepkit.evaluation.evaluate import Evaluation
+from sepkit.evaluation.guide import guide_text
+from sepkit.evaluation.output.tables import SDR, stated, verdicts
+from sepkit.evaluation.score import Score
+from sepkit.report import Column, Distribution, Report, Row
+
+
+def report_of(evaluation: Evaluation) -> Report:
+    """Return what the page shows of an evaluation."""
+    columns = tuple(_columns(evaluation))
+    with_sdr = any(metric == SDR for _, metric in evaluation.columns)
+    return Report(
+        title=f"Evaluation of {', '.join(evaluation.estimates)}",
+        facts=tuple(_facts(evaluation)),
+        notes=(*verdicts(evaluation), guide_text()) if with_sdr else (),
+        columns=columns,
+        rows=tuple(_rows(evaluation, columns)),
+        totals=tuple(_totals(evaluation, columns)),
+        distributions=tuple(_distributions(evaluation)),
+        failed=tuple(evaluation.failed.items()),
+        cost=tuple(fact for label, cost in evaluation.costs.items() for fact in _cost(label, cost)),
+        sections=tuple(evaluation.sections),
+    )
+
+
+def _names(evaluation: Evaluation) -> list[str]:
+    return list(dict.fromkeys(metric for _, metric in evaluation.columns))
+
+
+def _everyone(evaluation: Evaluation) -> tuple[str, ...]:
+    return (*evaluation.estimates, *evaluation.bounds)
+
+
+def _columns(evaluation: Evaluation) -> Iterator[Column]:
+    for name in _names(evaluation):
+        config = evaluation.measured_by(name)
+        for estimate in _everyone(evaluation):
+            yield Column(estimate, name, config.unit, config.better)
+
+
+def _facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    songs = len({s.track for s in evaluation.scores})
+    yield "Songs", f"{songs} scored, {len(evaluation.failed)} failed, {len(evaluation.absent)} without the stems"
+    for metric in _names(evaluation):
+        yield metric, stated(evaluation, metric)
+    yield "Signals", "at the rate and channels of each song"
+    yield "Beside them", "; ".join(evaluation.bounds) or "nothing"
+    yield "Made by", f"sepkit {version('sepkit')}"
+
+
+def _rows(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row]:
+    by_place: dict[tuple[str, str], dict[tuple[str, str], Score]] = {}
+    for score in evaluation.scores:
+        by_place.setdefault((score.track, score.stem), {})[score.metric, score.estimate] = score
+    for (track, stem), scores in by_place.items():
+        found = [scores.get((column.group, column.name)) for column in columns]
+        reasons = dict.fromkeys(s.undefined for s in found if s is not None and s.undefined)
+        yield Row(track, stem, tuple(s.value if s else None for s in found), "; ".join(reasons))
+
+
+def _totals(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row]:
+    for stem in dict.fromkeys(stem for stem, _ in evaluation.columns):
+        yield Row("median", stem, tuple(evaluation.median(stem, c.group, c.name) for c in columns))
+
+
+def _distributions(evaluation: Evaluation) -> Iterator[Distribution]:
+    for stem, metric in evaluation.columns:
+        found = {(s.track, s.estimate): s for s in evaluation.scores if (s.stem, s.metric) == (stem, metric)}
+        tracks = tuple(dict.fromkeys(track for track, _ in found))
+        groups = tuple(
+            (estimate, tuple(s.value if (s := found.get((track, estimate))) else None for track in tracks))
+            for estimate in _everyone(evaluation)
+        )
+        yield Distribution(f"{metric} of {stem}", evaluation.measured_by(metric).unit, tracks, groups)
+
+
+def _cost(label: str, cost: Cost) -> Iterator[tuple[str, str]]:
+    memory = "unknown" if cost.peak_megabytes is None else f"{cost.peak_megabytes:.0f} MB"
+    yield label, f"{cost.parameters / 1e6:.2f} M parameters, {cost.gflop_per_minute:.1f} GFLOP for a minute of audio"
+    yield f"{label}, 30 s of 44.1 kHz stereo", f"real-time factor {cost.real_time_factor:.3f} ({cost.device}), {memory}"

@@ -1,0 +1,74 @@
+"""`summary.json`: every score of every song, the medians over songs, and what they mean, as strict JSON."""
+
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from sepkit.evaluation.evaluate import Evaluation
+
+FORMAT = 1
+OVER_SONGS = "median over songs"
+
+
+def aggregation(frame_seconds: float) -> str:
+    """Return how the number of a run comes from the frames, if there are any."""
+    return f"{OVER_SONGS} of the median over frames" if frame_seconds else OVER_SONGS
+
+
+def summarise(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as plain values; a score that is undefined or infinite is null, and beside it stands why."""
+    return {
+        "format": FORMAT,
+        "sepkit": version("sepkit"),
+        "estimates": list(evaluation.estimates),
+        "bounds": list(evaluation.bounds),
+        "metrics": [_metric(evaluation, name) for name in dict.fromkeys(name for _, name in evaluation.columns)],
+        "medians": _medians(evaluation),
+        "tracks": [
+            {
+                "track": s.track, "stem": s.stem, "metric": s.metric, "estimate": s.estimate,
+                "score": s.value, "undefined": f"undefined: {s.undefined}" if s.undefined else "",
+            }
+            for s in evaluation.scores
+        ],
+        "cost": {label: asdict(cost) for label, cost in evaluation.costs.items()},
+        "failed": evaluation.failed,
+        "absent": {track: list(stems) for track, stems in evaluation.absent.items()},
+    }  # fmt: skip
+
+
+def _metric(evaluation: Evaluation, name: str) -> dict[str, Any]:
+    config = evaluation.measured_by(name)
+    return {
+        "metric": name,
+        "unit": config.unit,
+        "better": config.better,
+        "frame_seconds": config.frame,
+        "aggregation": aggregation(config.frame),
+        "signals": "at the rate and channels of each song",
+        "settings": config.model_dump(mode="json"),
+    }
+
+
+def _medians(evaluation: Evaluation) -> list[dict[str, Any]]:
+    rows = []
+    for stem, metric in evaluation.columns:
+        for estimate in (*evaluation.estimates, *evaluation.bounds):
+            found = [s for s in evaluation.scores if (s.stem, s.metric, s.estimate) == (stem, metric, estimate)]
+            undefined: dict[str, int] = {}
+            for score in found:
+                if score.undefined:
+                    undefined[score.undefined] = undefined.get(score.undefined, 0) + 1
+            if found:
+                rows.append(
+                    {
+                        "stem": stem,
+                        "metric": metric,
+                        "estimate": estimate,
+                        "median": evaluation.median(stem, metric, estimate),
+                        "mean": evaluation.mean(stem, metric, estimate),
+                        "songs": len(found) - sum(undefined.values()),
+                        "undefined": undefined,
+                    }
+                )
+    return rows

@@ -1,0 +1,119 @@
+"""An evaluation for people: the first metric song by song, all of them over songs, what failed, what numbers mean."""
+
+from typing import TYPE_CHECKING
+
+from sepkit.evaluation.evaluate import Evaluation
+from sepkit.evaluation.guide import guide_text, verdict
+from sepkit.evaluation.output.summary import aggregation
+from sepkit.evaluation.score import Score
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SDR = "sdr"
+# Songs that the terminal lists; more are in the files.
+_MOST_SONGS = 60
+
+
+def tables(evaluation: Evaluation) -> "list[Table | str]":
+    """Return the tables, the guide where SDR was measured, and what was not scored."""
+    parts: list[Table | str] = []
+    if evaluation.columns:
+        parts += [_songs(evaluation, evaluation.columns[0][1]), _medians(evaluation), *_undefined(evaluation)]
+    if any(metric == SDR for _, metric in evaluation.columns):
+        parts += [*verdicts(evaluation), guide_text()]
+    parts += [_cost(evaluation)] if evaluation.costs else []
+    parts += [f"not scored: {track}: {error}" for track, error in evaluation.failed.items()]
+    if evaluation.absent:
+        parts.append(f"not scored, as they lack the stems: {', '.join(evaluation.absent)}")
+    return parts
+
+
+def stated(evaluation: Evaluation, metric: str) -> str:
+    """Return what has to be known to compare the numbers of a metric: unit, frames, aggregation."""
+    config = evaluation.measured_by(metric)
+    frames = f"frames of {config.frame:g} s" if config.frame else "whole songs"
+    return f"{config.unit}, {config.better} is better; {frames}, {aggregation(config.frame)}"
+
+
+def verdicts(evaluation: Evaluation) -> list[str]:
+    """Return what the SDR of each stem amounts to."""
+    parts = []
+    for estimate in evaluation.estimates:
+        whose = f"{estimate}: " if len(evaluation.estimates) > 1 else ""
+        for stem, metric in evaluation.columns:
+            median = evaluation.median(stem, metric, estimate)
+            if metric == SDR and median is not None:
+                parts.append(f"{whose}{stem} {median:.2f} dB: {verdict(median)}")
+    return parts
+
+
+def _songs(evaluation: Evaluation, metric: str) -> "Table":
+    table = _table(f"{metric}: {stated(evaluation, metric)}", ("song", "stem"), _everyone(evaluation))
+    rows: dict[tuple[str, str], dict[str, Score]] = {}
+    for score in evaluation.scores:
+        if score.metric == metric:
+            rows.setdefault((score.track, score.stem), {})[score.estimate] = score
+    for place, scores in list(rows.items())[:_MOST_SONGS]:
+        table.add_row(*place, *(_text(scores.get(column)) for column in _everyone(evaluation)))
+    if len(rows) > _MOST_SONGS:
+        table.add_row(f"and {len(rows) - _MOST_SONGS} more", "")
+    return table
+
+
+def _medians(evaluation: Evaluation) -> "Table":
+    table = _table("medians over songs", ("metric", "unit", "stem"), _everyone(evaluation))
+    for stem, metric in evaluation.columns:
+        medians = [evaluation.median(stem, metric, column) for column in _everyone(evaluation)]
+        if any(median is not None for median in medians):
+            config = evaluation.measured_by(metric)
+            unit = f"{config.unit} {'↑' if config.better == 'higher' else '↓'}"
+            table.add_row(metric, unit, stem, *("" if m is None else number(m) for m in medians))
+    return table
+
+
+def _undefined(evaluation: Evaluation) -> list[str]:
+    """Return a line for each reason why songs have no score."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for score in evaluation.scores:
+        if score.undefined and score.estimate in evaluation.estimates:
+            key = score.metric, score.stem, score.undefined
+            counts[key] = counts.get(key, 0) + 1
+    return [f"undefined: {metric} of {stem} in {n} ({why})" for (metric, stem, why), n in counts.items()]
+
+
+def _everyone(evaluation: Evaluation) -> tuple[str, ...]:
+    return (*evaluation.estimates, *evaluation.bounds)
+
+
+def _text(score: Score | None) -> str:
+    if score is None:
+        return ""
+    return score.undefined or number(score.value or 0.0)
+
+
+def number(value: float) -> str:
+    """Return a score with two decimals, without a minus before zero."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
+def _cost(evaluation: Evaluation) -> "Table":
+    headings = ("parameters", "GFLOP a minute", "real-time factor", "most memory", "on")
+    table = _table("cost: 30 s of 44.1 kHz stereo in a process of its own", ("model",), headings)
+    for label, cost in evaluation.costs.items():
+        memory = "unknown" if cost.peak_megabytes is None else f"{cost.peak_megabytes:.0f} MB"
+        numbers = f"{cost.parameters / 1e6:.2f} M", f"{cost.gflop_per_minute:.1f}", f"{cost.real_time_factor:.3f}"
+        table.add_row(label, *numbers, memory, cost.device)
+    return table
+
+
+def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in texts:
+        table.add_column(heading, overflow="fold", no_wrap=heading != "song")
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    return table

@@ -1,0 +1,78 @@
+"""Which references the estimates of a song are scored against: their own, and all else that sounds in it.
+
+The references of a pairing add up to the mixture and do not overlap, as metrics that tell interference from artefacts
+need it. A residual overlaps the other stems of the corpus, so it is paired with the model's sources alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sepkit.evaluation.reference import Reference
+
+if TYPE_CHECKING:
+    from sepkit.component import Samples
+
+# What sounds besides the known stems; the space keeps it from being the name of a stem of a corpus.
+REST = "all else"
+# Below this share of the mixture's energy, what its stems leave of it is rounding.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Estimable:
+    """What a song is separated into: `sources`, and a `residual` that is the mixture without `left_out`, or ""."""
+
+    sources: tuple[str, ...]
+    residual: str = ""
+    left_out: tuple[str, ...] = ()
+
+    def known(self, stems: Collection[str], wanted: Sequence[str] = ()) -> list[str]:
+        """Return those of the wanted stems (all, if none is named) that a song with `stems` has a reference for.
+
+        An absent stem is unknown, not silent, and so is a residual that it may hide in.
+        """
+        known = [source for source in self.sources if source in stems]
+        if self.residual and (self.residual in stems or all(stem in stems for stem in self.left_out)):
+            known.append(self.residual)
+        return [stem for stem in known if stem in wanted or not wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Names of estimated stems, and the references [source, channel, time], those of these stems first."""
+
+    stems: tuple[str, ...]
+    sources: tuple[str, ...]
+    references: Samples
+
+
+def pair(song: Reference, made: Estimable, wanted: Sequence[str] = ()) -> list[Pairing]:
+    """Return the pairings of those of the wanted stems that the song has references for."""
+    known = made.known(song.stems, wanted)
+    own = [stem for stem in known if stem in song.stems]
+    pairings = []
+    if own:
+        others = {stem: samples for stem, samples in song.stems.items() if stem not in own}
+        pairings.append(_pairing(own, {**{stem: song.stems[stem] for stem in own}, **others, **_rest(song)}))
+    if made.residual in known and made.residual not in song.stems:
+        rest = {made.residual: song.residual(made.left_out)}
+        pairings.append(_pairing([made.residual], rest | {stem: song.stems[stem] for stem in made.left_out}))
+    return pairings
+
+
+def _pairing(stems: Sequence[str], references: dict[str, Samples]) -> Pairing:
+    return Pairing(tuple(stems), tuple(references), np.stack(list(references.values())))
+
+
+def _rest(song: Reference) -> dict[str, Samples]:
+    """What no stem holds. Where the stems are all that sounds, a difference comes from how the mixture was encoded."""
+    if song.complete:
+        return {}
+    rest = song.residual(tuple(song.stems))
+    audible = np.vdot(rest, rest) > _ROUNDING * np.vdot(song.mixture, song.mixture)
+    return {REST: rest} if audible else {}

@@ -1,0 +1,67 @@
+"""One number, what it is the score of, and why there is none where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sepkit.component import MetricConfig
+
+if TYPE_CHECKING:
+    from sepkit.component import Samples, Scores
+
+SILENT_REFERENCE = "silent reference"
+SILENT_ESTIMATE = "silent estimate"
+NOTHING_TO_SCORE = "no frame to score"
+INFINITE = "infinite"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric of one stem of one song, by one estimate.
+
+    Attributes:
+        track: The song.
+        stem: What was estimated.
+        metric: The name of the score: that of its metric, and after a dot its own where a metric has several.
+        estimate: Whose it is: a model's label, or that of a bound such as the mixture.
+        value: The median of the frames that have a value, or None.
+        undefined: Why there is no value; empty where there is one.
+        frames: The value of each frame, None where it is undefined; empty where the track is scored as a whole.
+    """
+
+    track: str
+    stem: str
+    metric: str
+    estimate: str
+    value: float | None
+    undefined: str = ""
+    frames: tuple[float | None, ...] = ()
+
+
+def value_of(scores: Scores, reference: Samples, estimate: Samples) -> tuple[float | None, str]:
+    """Return the median of the frames [frame] that have a value, or None and why there is none.
+
+    The reference and the estimate are [channel, time].
+    """
+    known = scores[~np.isnan(scores)]
+    if known.size and np.isfinite(median := float(np.median(known))):
+        return median, ""
+    if not reference.any():
+        return None, SILENT_REFERENCE
+    if not estimate.any():
+        return None, SILENT_ESTIMATE
+    return None, INFINITE if known.size else NOTHING_TO_SCORE
+
+
+def finite(value: float) -> float | None:
+    """Return a number, or None for NaN and infinity, which strict JSON has no word for."""
+    return float(value) if np.isfinite(value) else None
+
+
+def measured_by(metrics: Sequence[MetricConfig], name: str) -> MetricConfig:
+    """Return the metric that a score of this name comes from."""
+    return next(config for config in metrics if name == config.name or name.startswith(f"{config.name}."))

@@ -1,0 +1,305 @@
+"""`sepkit evaluate` as users type it: models and finished stems, songs good and bad, and every file that it leaves."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+
+import museval
+import numpy as np
+import pytest
+import soundfile
+
+from tests.conftest import write_songs
+
+# What most tests do not look at.
+PLAIN = ("--no-cost", "--no-report")
+SCHEMA = next(Path(museval.__file__).parent.glob("*.json"))
+
+
+@pytest.fixture
+def evaluated(sepkit, small_model, tmp_path):
+    """Score the small model and return what the command left."""
+
+    def run(*args: object, code: int = 0):
+        model = () if "--estimates" in args else ("-m", small_model)
+        done = sepkit("evaluate", *args, *model, "--output-dir", tmp_path / "e", *PLAIN, "--json")
+        assert done.code == code, done.err
+        return done.json
+
+    return run
+
+
+def medians(summary, metric="sdr"):
+    return {(row["stem"], row["estimate"]): row["median"] for row in summary["medians"] if row["metric"] == metric}
+
+
+def silence(path):
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, np.zeros_like(samples), rate, subtype="FLOAT")
+
+
+def test_one_song_a_folder_and_a_test_split(evaluated, songs, small_config, tmp_path):
+    one = evaluated("--song-dir", songs / "one")
+    assert set(medians(one)) >= {("vocals", "best_model"), ("accompaniment", "mixture")} or one["estimates"]
+    assert json.loads((tmp_path / "e" / "summary.json").read_text()) == one
+    every = evaluated("--data-dir", songs, "--target", "vocals", "--metrics", "sdr,si_sdr")
+    assert {row["track"] for row in every["tracks"]} == {"one", "two", "three", "four"}
+    assert {(row["stem"], row["metric"]) for row in every["tracks"]} == {("vocals", "sdr"), ("vocals", "si_sdr")}
+    small_config.write_text(f'[[datasets]]\nname = "folder"\nroot = "{songs}"\ntest = ["t*"]\n')
+    assert {row["track"] for row in evaluated(small_config)["tracks"]} == {"two", "three"}
+
+
+def test_floor_and_ceilings_stand_beside_every_score(evaluated, songs):
+    summary = evaluated("--data-dir", songs)
+    assert summary["bounds"] == ["mixture", "ideal ratio mask (32 ms)", "8000 Hz mono"]
+    sdr = medians(summary)
+    (label,) = summary["estimates"]
+    for stem in ("vocals", "accompaniment"):
+        assert sdr[stem, "mixture"] < sdr[stem, "ideal ratio mask (32 ms)"]
+    assert sdr["vocals", label] < sdr["vocals", "ideal ratio mask (32 ms)"]
+    assert sdr["vocals", "8000 Hz mono"] is None  # the hum is mono, so this path returns it as it is
+    infinite = [row for row in summary["tracks"] if row["undefined"]]
+    assert {row["undefined"] for row in infinite if row["estimate"] == "8000 Hz mono"} >= {"undefined: infinite"}
+
+
+def test_people_read_scores_medians_guide_and_cost(sepkit, small_model, songs, tmp_path):
+    out = tmp_path / "e"
+    done = sepkit("evaluate", "-m", small_model, "--data-dir", songs, "--output-dir", out)
+    assert done.code == 0, done.err
+    for text in ("median over songs of the median over frames", "mixture", "ideal ratio mask", "real-time",
+                 "below 0 failed: check the training", "7+ excellent", str(out / "report.html")):  # fmt: skip
+        assert text in " ".join(done.out.split()), text
+    assert "4 of 4  two: scored" in done.err
+    assert {path.name for path in out.iterdir()} == {"summary.json", "scores.csv", "report.html", "tracks"}
+    cost = json.loads((out / "summary.json").read_text())["cost"]
+    (figures,) = cost.values()
+    assert figures["parameters"] > 0
+    assert 0 < figures["real_time_factor"] < 10
+    assert figures["peak_megabytes"] > 50
+
+
+def test_a_song_name_with_brackets_is_shown_as_it_is(sepkit, small_model, songs, tmp_path):
+    (songs / "one").rename(songs / "a [b]")
+    song = songs / "a [b]"
+    done = sepkit("evaluate", "-m", small_model, "--song-dir", song, "--output-dir", tmp_path / "e", *PLAIN)
+    assert done.code == 0
+    assert "a [b]" in done.out
+
+
+def test_an_unreadable_song_is_reported_and_the_others_are_scored(evaluated, songs):
+    (songs / "two" / "vocals.wav").write_text("text")
+    summary = evaluated("--data-dir", songs, code=1)
+    assert list(summary["failed"]) == ["two"]
+    assert "vocals.wav" in summary["failed"]["two"]
+    assert {row["track"] for row in summary["tracks"]} == {"one", "three", "four"}
+
+
+def test_row_28_a_silent_reference_is_null_and_says_so(evaluated, tmp_path):
+    songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums"))
+    silence(songs / "a" / "vocals.wav")
+    shutil.copy(songs / "a" / "drums.wav", songs / "a" / "mixture.wav")
+    metrics = "sdr,usdr,si_sdr,bsseval,museval,silence_level,bleed"
+    summary = evaluated("--data-dir", songs, "--metrics", metrics)
+    (label,) = summary["estimates"]
+    rows = {(r["track"], r["stem"], r["metric"]): r for r in summary["tracks"] if r["estimate"] == label}
+    for metric in ("sdr", "usdr", "si_sdr", "bsseval.SDR", "bsseval.SIR", "museval.SDR", "museval.SAR"):
+        silent = rows["a", "vocals", metric]
+        assert (silent["score"], silent["undefined"]) == (None, "undefined: silent reference"), metric
+        assert rows["b", "vocals", metric]["score"] is not None, metric
+    assert rows["a", "accompaniment", "sdr"]["score"] is not None
+    assert rows["a", "accompaniment", "bsseval.SDR"]["score"] is not None
+    counted = next(m for m in summary["medians"] if (m["stem"], m["metric"], m["estimate"]) == ("vocals", "sdr", label))
+    assert (counted["songs"], counted["undefined"]) == (1, {"silent reference": 1})
+    assert rows["a", "vocals", "silence_level"]["score"] is not None  # silence is what it looks at
+
+
+def test_a_stem_that_a_song_lacks_is_left_out(evaluated, songs):
+    (songs / "one" / "vocals.wav").unlink()
+    summary = evaluated("--data-dir", songs)
+    assert summary["absent"] == {"one": ["drums"]}
+    assert "one" not in {row["track"] for row in summary["tracks"]}
+
+
+def test_songs_of_one_name_in_two_corpora_are_two_songs(sepkit, evaluated, small_config, songs, tmp_path):
+    other = write_songs(tmp_path / "other", ["one"], ("drums",))
+    roots = [f'{{name="folder", root="{root}", test=["one"]}}' for root in (songs, other)]
+    config = tmp_path / "both.toml"
+    config.write_text(sepkit("config", "show", small_config, "--set", f"datasets=[{', '.join(roots)}]").out)
+    summary = evaluated(config)
+    assert {row["track"] for row in summary["tracks"]} == {"one"}
+    assert summary["absent"] == {"one (2)": ["drums"]}
+
+
+def test_several_processes_give_the_scores_of_one_in_the_same_order(evaluated, songs):
+    rows = [evaluated("--data-dir", songs, "--processes", n, "--metrics", "sdr")["tracks"] for n in (1, 2)]
+    for one, two in zip(*rows, strict=True):
+        assert {k: one[k] for k in ("track", "stem", "estimate")} == {k: two[k] for k in ("track", "stem", "estimate")}
+        assert one["score"] == pytest.approx(two["score"], abs=1e-6)
+
+
+def test_track_files_have_the_schema_of_museval_and_its_reader_takes_them(evaluated, songs, tmp_path):
+    jsonschema = pytest.importorskip("jsonschema")
+    loud, rate = soundfile.read(songs / "one" / "vocals.wav")
+    loud[:rate] = 0
+    soundfile.write(songs / "one" / "vocals.wav", loud, rate, subtype="FLOAT")
+    evaluated("--data-dir", songs, "--metrics", "sdr,bsseval")
+    files = sorted((tmp_path / "e" / "tracks").iterdir())
+    assert [file.name for file in files] == ["four.json", "one.json", "three.json", "two.json"]
+    for file in files:
+        jsonschema.validate(json.loads(file.read_text()), json.loads(SCHEMA.read_text()))
+    one = json.loads((tmp_path / "e" / "tracks" / "one.json").read_text())
+    vocals = next(target for target in one["targets"] if target["name"] == "vocals")
+    assert vocals["frames"][0]["metrics"] == {}
+    assert set(vocals["frames"][0]["undefined"]) == {"SDR", "ISR", "SIR", "SAR"}
+    table = museval.aggregate.json2df(one, "one")
+    assert set(table["metric"]) <= {"SDR", "ISR", "SIR", "SAR"}
+
+
+def test_the_table_for_spreadsheets_holds_every_score(evaluated, songs, tmp_path):
+    (songs / "one").rename(songs / "=1+1")
+    summary = evaluated("--data-dir", songs)
+    with (tmp_path / "e" / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(summary["tracks"])
+    assert "'=1+1" in {row["track"] for row in rows}
+    for row, score in zip(rows, summary["tracks"], strict=True):
+        assert float(row["score"]) == score["score"] if row["score"] else score["score"] is None
+
+
+def test_files_of_an_earlier_evaluation_do_not_stay(evaluated, songs, tmp_path):
+    evaluated("--data-dir", songs)
+    evaluated("--song-dir", songs / "two")
+    assert [file.name for file in (tmp_path / "e" / "tracks").iterdir()] == ["two.json"]
+
+
+def test_two_models_side_by_side(sepkit, small_model, trained, songs, tmp_path):
+    done = sepkit(
+        "evaluate",
+        "-m",
+        small_model,
+        "-m",
+        trained,
+        "--data-dir",
+        songs,
+        "--output-dir",
+        tmp_path / "e",
+        "--json",
+        *PLAIN,
+    )
+    assert done.code == 0, done.err
+    assert done.json["estimates"] == [small_model.parent.name, trained.name]
+    assert {path.name for path in (tmp_path / "e" / "tracks").iterdir()} == set(done.json["estimates"])
+    sdr = medians(done.json)
+    assert sdr["vocals", small_model.parent.name] != sdr["vocals", trained.name]
+
+
+class TestFinishedEstimates:
+    """Stems that another tool has left."""
+
+    @pytest.fixture
+    def finished(self, songs, tmp_path):
+        """Half of the drums in the voice, in the layout of demucs."""
+        root = tmp_path / "separated" / "htdemucs"
+        for song in songs.iterdir():
+            (root / song.name).mkdir(parents=True)
+            stems = {stem: soundfile.read(song / f"{stem}.wav")[0] for stem in ("vocals", "drums", "mixture")}
+            vocals = stems["vocals"] + 0.1 * stems["drums"]
+            for name, samples in (("vocals", vocals), ("no_vocals", stems["mixture"] - vocals)):
+                soundfile.write(root / song.name / f"{name}.wav", samples, 8000, subtype="FLOAT")
+        return tmp_path / "separated"
+
+    def test_are_scored_with_known_answers(self, evaluated, finished, songs):
+        summary = evaluated("--estimates", finished, "--data-dir", songs)
+        assert summary["estimates"] == ["separated"]
+        assert medians(summary, "bleed.drums")["vocals", "separated"] == pytest.approx(-20, abs=0.5)
+        drums, vocals = (
+            np.square(soundfile.read(songs / "one" / f"{s}.wav")[0][:8000]).sum() for s in ("drums", "vocals")
+        )
+        rows = {(r["track"], r["stem"], r["metric"], r["estimate"]): r["score"] for r in summary["tracks"]}
+        assert rows["one", "vocals", "sdr", "separated"] == pytest.approx(10 * np.log10(vocals / drums) + 20, abs=0.01)
+        assert rows["one", "no_vocals", "sdr", "separated"] == pytest.approx(20, abs=0.01)
+
+    def test_a_missing_song_is_reported_and_the_rest_is_scored(self, evaluated, finished, songs):
+        shutil.rmtree(finished / "htdemucs" / "two")
+        summary = evaluated("--estimates", finished, "--data-dir", songs, code=1)
+        assert re.search(r"no estimates: expected .*two", summary["failed"]["two"])
+        assert {row["track"] for row in summary["tracks"]} == {"one", "three", "four"}
+
+    def test_stems_of_another_song_are_refused(self, evaluated, finished, songs):
+        soundfile.write(finished / "htdemucs" / "two" / "vocals.wav", np.zeros((80000, 2)), 8000)
+        summary = evaluated("--estimates", finished, "--data-dir", songs, code=1)
+        assert "10.0 s long, its song is 1.5 s" in summary["failed"]["two"]
+
+    def test_another_rate_and_mono_are_converted(self, evaluated, finished, songs):
+        path = finished / "htdemucs" / "two" / "vocals.wav"
+        samples, _ = soundfile.read(path)
+        soundfile.write(path, np.repeat(samples.mean(1), 2), 16000, subtype="FLOAT")
+        summary = evaluated("--estimates", finished, "--data-dir", songs)
+        assert not summary["failed"]
+
+    def test_beside_a_model(self, sepkit, small_model, finished, songs, tmp_path):
+        done = sepkit(
+            "evaluate", "--estimates", finished, "-m", small_model, "--data-dir", songs, "--output-dir", tmp_path / "e",
+            "--json", *PLAIN,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        assert done.json["estimates"] == [small_model.parent.name, "separated"]
+
+    def test_no_such_folder(self, sepkit, songs, tmp_path):
+        done = sepkit("evaluate", "--estimates", tmp_path / "no", "--data-dir", songs, "--output-dir", tmp_path / "e")
+        assert done.code == 2
+        assert "--estimates names one with" in done.err
+
+
+def test_a_scoring_process_that_dies_costs_the_songs_that_are_left_and_no_more(
+    sepkit, small_model, songs, tmp_path, install_plugin
+):
+    install_plugin("sepkit-dying", "dying", "sepkit_dying", DYING)
+    done = sepkit(
+        "evaluate", "-m", small_model, "--data-dir", songs, "--metrics", "dying", "--processes", 2, *PLAIN,
+        "--output-dir", tmp_path / "e", "--json",
+    )  # fmt: skip
+    assert done.code == 1
+    assert all("died" in error for error in done.json["failed"].values())
+    assert done.json["failed"]
+
+
+DYING = '''
+import os
+from typing import Literal
+from sepkit import MetricConfig, hookimpl
+
+class Dying(MetricConfig):
+    """Kills its process, as the system does when memory is short."""
+    name: Literal["dying"] = "dying"
+
+    def build(self, audio):
+        def score(estimates, references, mixture):
+            os.kill(os.getpid(), 9)
+        return score
+
+@hookimpl
+def sepkit_metrics():
+    return [Dying]
+'''
+
+
+def test_a_metric_that_raises_fails_its_songs_and_names_them(sepkit, small_model, songs, tmp_path, install_plugin):
+    install_plugin("sepkit-dying", "dying", "sepkit_dying", DYING.replace("os.kill(os.getpid(), 9)", "1 / 0"))
+    done = sepkit(
+        "evaluate",
+        "-m",
+        small_model,
+        "--data-dir",
+        songs,
+        "--metrics",
+        "dying",
+        *PLAIN,
+        "--output-dir",
+        tmp_path / "e",
+        "--json",
+    )
+    assert done.code == 1
+    assert done.json["failed"]["one"] == "one: ZeroDivisionError: division by zero"
