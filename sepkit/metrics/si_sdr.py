@@ -24,7 +24,8 @@ class SISDR(MetricConfig):
     def build(self, audio: AudioSpec) -> Metric:
         """Return (estimates, references, mixture) -> [source] in dB.
 
-        The library adds the precision of the type to each energy. At energy 1 that shows above 150 dB only.
+        The library adds the precision of the type to each energy. So signals get energy 1, where that shows above 150 dB
+        only; a silent one gets NaN.
         """
         import numpy as np
         import torch
@@ -32,13 +33,11 @@ class SISDR(MetricConfig):
         from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
         def si_sdr(estimates: Samples, references: Samples, mixture: Samples) -> Scores:
-            references = references[: len(estimates)]
             found, wanted = (
-                normalize(torch.from_numpy(x.reshape(len(x), -1).astype(np.float64)), eps=0)
-                for x in (estimates, references)
+                normalize(torch.from_numpy(signal.reshape(len(signal), -1).astype(np.float64)), eps=0)
+                for signal in (estimates, references[: len(estimates)])
             )
-            ratios = scale_invariant_signal_distortion_ratio(found, wanted).numpy()
-            known = estimates.any((1, 2)) & references.any((1, 2))
-            return np.where(known, ratios, np.nan)
+            ratios: Scores = scale_invariant_signal_distortion_ratio(found, wanted).numpy()
+            return ratios
 
         return si_sdr
