@@ -16,6 +16,8 @@ RESAMPLES = 9999
 FEWEST_SONGS = 5
 """From fewer songs there is no interval: what they have in common may be chance."""
 _NAMED = 5
+# Differences that spread no further are the same: the bootstrap has nothing to draw from.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,8 @@ def interval(differences: Sequence[float]) -> tuple[float, float] | None:
     """
     if len(differences) < FEWEST_SONGS:
         return None
-    if np.ptp(differences) == 0:
-        return differences[0], differences[0]
+    if np.ptp(differences) < _ROUNDING:
+        return float(np.mean(differences)), float(np.mean(differences))
     from scipy.stats import bootstrap
 
     found = bootstrap(

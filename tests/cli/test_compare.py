@@ -68,6 +68,8 @@ def test_differences_are_paired_by_song(sepkit, write):
     assert -2.5 < low < 0 < high < 2.5
     assert difference["verdict"] == "unclear"
     assert "BCa" in result["interval"]
+    table = sepkit("compare", first, other).out
+    assert [line.split("│")[3].strip() for line in table.splitlines() if "worse " in line] == ["e", "d"]
 
 
 @pytest.mark.parametrize(("better", "verdicts"), [("higher", ["better", "worse"]), ("lower", ["worse", "better"])])
