@@ -22,8 +22,14 @@ from sepkit.losses.l1_snr import L1SNR
 from sepkit.losses.mse import MSE
 from sepkit.losses.multi_resolution_stft import MultiResolutionSTFT
 from sepkit.losses.si_sdr import SISDRLoss
+from sepkit.metrics.bleed import Bleed
+from sepkit.metrics.bsseval import BSSEval
+from sepkit.metrics.museval import MusEval
 from sepkit.metrics.sdr import SDR
 from sepkit.metrics.si_sdr import SISDR
+from sepkit.metrics.silence_audible import SilenceAudible
+from sepkit.metrics.silence_level import SilenceLevel
+from sepkit.metrics.usdr import USDR
 from sepkit.models.crnn import CRNN
 
 
@@ -48,7 +54,7 @@ def sepkit_losses() -> list[type[LossConfig]]:
 @hookimpl
 def sepkit_metrics() -> list[type[MetricConfig]]:
     """Scores of separated tracks."""
-    return [SDR, SISDR]
+    return [SDR, USDR, SISDR, BSSEval, MusEval, SilenceLevel, SilenceAudible, Bleed]
 
 
 @hookimpl
