@@ -24,7 +24,7 @@ class SISDR(MetricConfig):
     def build(self, audio: AudioSpec) -> Metric:
         """Return (estimates, references, mixture) -> [source] in dB.
 
-        The library adds the precision of the type to each energy. So signals get energy 1, where that shows above 150 dB
+        The library adds the precision of the type to each energy. So signals get energy 1, where it shows above 150 dB
         only; a silent one gets NaN.
         """
         import numpy as np
