@@ -69,7 +69,7 @@ def _differences(comparison: Comparison) -> "Table":
         "stem", "metric", "mean", f"{CONFIDENCE:.0%} interval", "median", "better in", "verdict", long="metric"
     )
     for column in comparison.columns:
-        interval = "" if column.interval is None else "{:+.2f} to {:+.2f}".format(*column.interval)
+        interval = "" if column.interval is None else " to ".join(map(_number, column.interval))
         improved = f"{len(column.improved)} of {len(column.pairs)}"
         name = f"{column.metric.name} {column.metric.unit}"
         table.add_row(
@@ -83,7 +83,7 @@ def _moved(comparison: Comparison) -> "Table":
     for column in comparison.columns:
         for pairs, text in ((column.improved, "better"), (column.worsened, "worse")):
             for pair in pairs[:MOVED]:
-                scores = f"{pair.first:.2f}", f"{pair.other:.2f}", _number(pair.difference)
+                scores = f"{pair.first:z.2f}", f"{pair.other:z.2f}", _number(pair.difference)
                 table.add_row(column.stem, column.metric.name, pair.track, *scores, text)
         table.add_section()
     return table
@@ -102,7 +102,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:+.2f}"
+    return "" if value is None else f"{value:+z.2f}"
 
 
 def _table(*headings: str, long: str) -> "Table":
