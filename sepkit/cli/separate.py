@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     help="Skip songs whose stems are there, of the same song, model and settings; replace other stems of the song.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace stems that exist.")
+@click.option("--report", is_flag=True, help="Also write report.html beside the stems, to see and to hear them.")
 @options.device
 def separate(
     inputs: tuple[Path, ...],
@@ -72,6 +73,7 @@ def separate(
     backend: Literal["auto", "torch", "onnx"],
     skip_existing: bool,
     overwrite: bool,
+    report: bool,
     device: str,
 ) -> Report:
     """Separate songs into stems that add up to them, at their own rate, channels and length.
@@ -93,12 +95,22 @@ def separate(
     wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
     to = Output.of(output, format_, bit_depth, template)
     wish = Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing)
+    if report:
+        from sepkit.separation.report import report_file
+
+        report_file(wish)
     share_one_heap()
     separator = Separator.load(
         locate(model), device, band=band, backend=backend, residual="" if no_residual else residual
     )
     with _Display() as display:
-        return _report(separate_files(separator, inputs, wish, display.watcher()))
+        results = separate_files(separator, inputs, wish, display.watcher())
+    page = None
+    if report:
+        from sepkit.separation.report import write_report_of
+
+        page = write_report_of(results.songs, wish)
+    return _report(results, page)
 
 
 class _Display:
@@ -150,7 +162,7 @@ class _Display:
             self._bars.say(one_line(f"{self._done}/{self._songs} {result.input}"))
 
 
-def _report(results: Results) -> Report:
+def _report(results: Results, page: Path | None) -> Report:
     failed = [result for result in results.songs if result.error]
     skipped = [result for result in results.songs if result.written and result.written.skipped]
     done = len(results.songs) - len(failed)
@@ -169,12 +181,14 @@ def _report(results: Results) -> Report:
         "skipped": len(skipped),
         "failed": len(failed),
         "left_out": [str(path) for path in results.left_out],
+        "report": str(page) if page else None,
     }
     human = [
         str(file)
         for result in results.songs if result.written and not result.written.skipped
         for file in dict.fromkeys(result.written.files.values())
     ]  # fmt: skip
+    human += [str(page)] if page else []
     if results.left_out:
         human.append(f"{len(results.left_out)} files left out: stems that sepkit has made")
     if len(results.songs) > 1 or skipped:

@@ -65,12 +65,17 @@ class ArraySignal:
 
 @dataclass(frozen=True, slots=True)
 class FileSignal:
-    """A signal in an audio file, decoded by a process of its own. `FileSignal.of(path)` asks the file for the rest."""
+    """A signal in an audio file, decoded by a process of its own. `FileSignal.of(path)` asks the file for the rest.
+
+    It may be a part of the file, from frame `start` on, times a `gain`.
+    """
 
     path: Path
     sample_rate: int
     channels: int
     frames: int
+    start: int = 0
+    gain: float = 1.0
 
     @classmethod
     def of(cls, path: Path) -> FileSignal:
@@ -100,6 +105,7 @@ class _Cursor:
     def __init__(self, signal: FileSignal, decoder: Decoder) -> None:
         self._signal = signal
         self._decoder = decoder
+        self._gain = np.float32(signal.gain)
         self._at = -1
         self._blocks: Iterator[Samples] = iter(())
         self._held = np.empty((signal.channels, 0), np.float32)
@@ -109,7 +115,8 @@ class _Cursor:
             return np.zeros((self._signal.channels, frames), np.float32)
         if start != self._at:
             # Whoever starts at 0 reads on; elsewhere what is asked for is a part, and its decoder need not be killed.
-            self._blocks = self._decoder.blocks(self._signal.path, start, frames if start else None)
+            ahead = frames if start else self._signal.frames if self._signal.start else None
+            self._blocks = self._decoder.blocks(self._signal.path, self._signal.start + start, ahead)
             self._held = self._held[:, :0]
         parts, count = [self._held], self._held.shape[1]
         while count < frames and (block := next(self._blocks, None)) is not None:
@@ -118,7 +125,7 @@ class _Cursor:
         samples = np.concatenate(parts, axis=1)
         reads_on = start in (0, self._at)
         self._at, self._held = start + frames if reads_on else -1, samples[:, frames:].copy()
-        return _padded(samples[:, :frames], frames)
+        return _padded(samples[:, : min(frames, self._signal.frames - start)] * self._gain, frames)
 
 
 def _padded(samples: Samples, frames: int) -> Samples:
