@@ -19,7 +19,7 @@ class _ModelPromises(NetworkPromises, WideNetworkPromises, ModelFilePromises):
     """All that a model promises."""
 
 
-_SUITES: dict[str, type[Promises]] = {
+SUITES: dict[str, type[Promises]] = {
     "dataset": DatasetPromises,
     "model": _ModelPromises,
     "loss": LossPromises,
@@ -51,7 +51,7 @@ def conformance(
     Raises:
         TypeError: not an instance of one of the five kinds of component.
     """
-    suite = _SUITES.get(getattr(component, "kind", ""))
+    suite = SUITES.get(getattr(component, "kind", ""))
     if suite is None or not isinstance(component, Component):
         raise TypeError(f"conformance() takes a component with its settings, such as UNet(width=4), not {component!r}")
     options = {"audio": audio, "files": staticmethod(files) if files else None, "mixture_is_sum": mixture_is_sum}

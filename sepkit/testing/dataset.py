@@ -119,10 +119,9 @@ class DatasetPromises(Promises):
         """In this process and in others, whatever their hash seed: a run can be repeated."""
         expected = [track.name for track in self._all()]
         assert [track.name for track in self._all()] == expected, "the order of the tracks differs the second time"
-        for seed in ("1", "2"):
-            assert self._listed_elsewhere(seed) == expected, (
-                "another process lists the tracks in another order; sort them, and iterate over no set"
-            )
+        assert self._listed_elsewhere() == expected, (
+            "another process lists the tracks in another order; sort them, and iterate over no set"
+        )
 
     def test_tracks_are_cheap_to_send_to_a_worker(self) -> None:
         """Paths and numbers only: no samples, no open files."""
@@ -167,15 +166,19 @@ class DatasetPromises(Promises):
         update = {name: type(folders[name])(path) for name, path in tried.items()}
         return self.component.model_copy(update=update), list(tried.values())
 
-    def _listed_elsewhere(self, hash_seed: str) -> list[str]:
-        """Return the names of all tracks as another process lists them."""
+    def _listed_elsewhere(self) -> list[str]:
+        """Return the names of all tracks as a process of another hash seed lists them."""
         kind = type(self.component)
         code = (
             f"import sys; from {kind.__module__} import {kind.__qualname__.split('.')[0]}; "
             f"tracks = {kind.__qualname__}.model_validate_json(sys.argv[1]).tracks('all'); "
             "print(*[track.name for track in tracks], sep='\\0', end='')"
         )
-        env = {**environ, "PYTHONPATH": pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": hash_seed}
+        env = {
+            **environ,
+            "PYTHONPATH": pathsep.join(filter(None, sys.path)),
+            "PYTHONHASHSEED": "2" if environ.get("PYTHONHASHSEED") == "1" else "1",
+        }
         command = [sys.executable, "-c", code, self.component.model_dump_json()]
         done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False)  # noqa: S603
         assert done.returncode == 0, f"another process cannot list the tracks: {done.stderr.strip()}"

@@ -79,7 +79,7 @@ class NetworkPromises(BuiltNetwork):
         """Silence must not become NaN."""
         self._check_finite(0.0, "silence")
 
-    def test_output_is_finite_for_full_scalenoise_for(self) -> None:
+    def test_output_is_finite_for_full_scale_noise(self) -> None:
         """Loud songs must not overflow."""
         self._check_finite(1.0, "full-scale noise")
 

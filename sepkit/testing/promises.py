@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from os import environ, pathsep
 from typing import ClassVar
 
@@ -86,9 +87,15 @@ class Promises:
     def test_settings_import_nothing_heavy(self) -> None:
         """A listing or a config must not cost the import of torch: implementations are imported in build()."""
         module = type(self.component).__module__
-        code = f"import sys; import {module}; print(*sorted({{*{HEAVY!r}}} & set(sys.modules)))"
-        env = {**environ, "PYTHONPATH": pathsep.join(filter(None, sys.path))}
-        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)  # noqa: S603
-        assert done.returncode == 0, f"the module {module} cannot be imported alone: {done.stderr.strip()}"
-        found = done.stdout.strip()
+        found = _imported_with(module)
         assert not found, f"importing {module} imports {found}; import heavy packages in build() or tracks()"
+
+
+@cache
+def _imported_with(module: str) -> str:
+    """Return the heavy packages that the import of a module costs, in a process of its own."""
+    code = f"import sys; import {module}; print(*sorted({{*{HEAVY!r}}} & set(sys.modules)))"
+    env = {**environ, "PYTHONPATH": pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, f"the module {module} cannot be imported alone: {done.stderr.strip()}"
+    return done.stdout.strip()
