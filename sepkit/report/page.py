@@ -5,7 +5,6 @@ Data stands in script elements of a type that no browser runs, one for each song
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from dataclasses import asdict
 from hashlib import sha256
@@ -19,7 +18,7 @@ import numpy as np
 
 from sepkit.atomic import write_text
 from sepkit.errors import ConfigError
-from sepkit.report.section import Section
+from sepkit.report.section import Section, as_json
 from sepkit.report.song import Limits
 from sepkit.report.tables import Distribution, Report, Row
 
@@ -55,7 +54,7 @@ def page(report: Report, limits: Limits) -> str:
         "policy": policy,
         "style": f"<style>{style}</style>",
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
-        "data": _data("report", _json(_content(report, limits))),
+        "data": _data("report", as_json(_content(report, limits))),
     }
     html = _part("report.html")
     for name, text in parts.items():
@@ -66,7 +65,7 @@ def page(report: Report, limits: Limits) -> str:
 
 def _within(sections: tuple[Section, ...], room: int) -> list[str]:
     """Return the sections as HTML; those beyond `room` bytes hold nothing but the name."""
-    bare = [_data(f"song-{i}", _json({"name": section.name})) for i, section in enumerate(sections)]
+    bare = [_data(f"song-{i}", as_json({"name": section.name})) for i, section in enumerate(sections)]
     room -= sum(len(text.encode()) + 1 for text in bare)
     kept = []
     for i, section in enumerate(sections):
@@ -109,10 +108,6 @@ def _data(name: str, content: str) -> str:
     """Return JSON as an element that no content can end."""
     content = content.replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{content}</script>'
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def _part(name: str) -> str:

@@ -12,11 +12,17 @@ from sepkit.report.moments import Moment, loud_moments, worst_moments
 from sepkit.report.song import Curve, Limits, Song, Stem
 from sepkit.report.sources import Sources
 from sepkit.report.spectrogram import ticks
-from sepkit.report.view import DIFFERENCE, RANGE, View, look
+from sepkit.report.view import DIFFERENCE, RANGE, look
 
-# Pixels: more than a window shows is of no use.
+# Pixels: more than a window shows is of no use. Pictures of an excerpt have a share of them.
 _COLUMNS = 900
-_EXCERPT_COLUMNS = 500
+_FEWEST_COLUMNS = 100
+_EXCERPT = 0.55
+# Bytes of a column of a picture, about; and what is drawn or encoded may be larger than expected by a factor.
+_COLUMN_BYTES = 20
+_MARGIN = 1.15
+# The pictures of the whole song are to take a third of the room at most.
+_SHARE = 3
 # Seconds: what is shorter tells an ear nothing.
 _SHORTEST = 1.0
 
@@ -36,65 +42,83 @@ def page_section(song: Song, limits: Limits) -> Section:
         AudioError: the signals are not at one rate, or a file cannot be read.
     """
     with Sources(song) as sources:
-        whole = look(sources, 0, sources.frames, _COLUMNS)
-        facts = {
-            "name": song.name, "seconds": sources.frames / sources.sample_rate, "rate": sources.sample_rate,
-            "channels": sources.channels, "ticks": ticks(sources.sample_rate), "range": RANGE,
-            "difference": DIFFERENCE, "stems": [_stem(stem) for stem in song.stems],
+        content = _Content(song, sources, limits)
+        content.add_whole_sound()
+        content.add_excerpts()
+        return Section(song.name, as_json(content.parts))
+
+
+def as_json(value: Any) -> str:
+    """Return strict JSON, as short as it can be."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+class _Content:
+    """What a section is made of, and the bytes that are left for more.
+
+    Excerpts are parts of the whole song's sound where that fits; otherwise each has its own.
+    """
+
+    def __init__(self, song: Song, sources: Sources, limits: Limits) -> None:
+        self._song, self._sources, self._limits = song, sources, limits
+        columns = limits.section_bytes // (_SHARE * _COLUMN_BYTES * len(sources.names))
+        self._whole = look(sources, 0, sources.frames, max(_FEWEST_COLUMNS, min(_COLUMNS, columns)))
+        self.parts: dict[str, Any] = {
+            "name": song.name, "seconds": sources.frames / sources.sample_rate, "ticks": ticks(sources.sample_rate),
+            "range": RANGE, "difference": DIFFERENCE, "stems": [_stem(stem) for stem in song.stems],
+            "whole": self._whole.content, "clips": [], "excerpts": [],
         }  # fmt: skip
-        content = {**facts, "whole": whole.content, "clips": [], "excerpts": []}
-        room = _Room(limits.section_bytes - len(_json(content)))
-        _fill(content, sources, song, whole, limits, room)
-    return Section(song.name, _json(content))
+        self._left = limits.section_bytes - len(as_json(self.parts))
+        self._second = _MARGIN * bytes_per_second(sources)
+        self._pictures = _MARGIN * _EXCERPT * len(as_json(self._whole.content))
 
+    def add_whole_sound(self) -> None:
+        if self.parts["seconds"] * self._second <= self._left:
+            self._take(clips=hear(self._sources, 0, self._sources.frames))
 
-class _Room:
-    """Bytes that are left."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def take(self, part: dict[str, Any]) -> bool:
-        """Whether `part` fits; if so, it is counted."""
-        size = len(_json(part)) + 2
-        if size > self.left:
-            return False
-        self.left -= size
-        return True
-
-
-def _fill(content: dict[str, Any], sources: Sources, song: Song, whole: View, limits: Limits, room: _Room) -> None:
-    """Add the whole song's sound if it fits, and excerpts: with sound of their own, or as parts of that."""
-    total, rate = sources.frames / sources.sample_rate, sources.sample_rate
-    cost = bytes_per_second(sources)
-    complete = False
-    if total * cost <= room.left:
-        clip = hear(sources, 0, sources.frames)
-        if complete := room.take(clip):
-            content["clips"].append(clip)
-    seconds = min(limits.excerpt_seconds, total)
-    if not complete:
-        seconds = min(seconds, room.left / cost)
-    if seconds < min(total, _SHORTEST) or (complete and total < 2 * seconds):
-        return
-    for moment in _moments(song, whole, total, seconds, limits.excerpts):
-        if not complete and seconds * cost > room.left:
+    def add_excerpts(self) -> None:
+        total, seconds = self.parts["seconds"], min(self._limits.excerpt_seconds, self.parts["seconds"])
+        complete = bool(self.parts["clips"])
+        if not complete:
+            seconds = min(seconds, (self._left - self._pictures) / self._second)
+        if seconds < min(total, _SHORTEST) or (complete and total < 2 * seconds):
             return
+        self._add_while_room(seconds, sound=not complete)
+        while not self.parts["clips"] and seconds / 2 >= _SHORTEST:  # noise takes more room than music
+            seconds /= 2
+            self._add_while_room(seconds, sound=True)
+
+    def _add_while_room(self, seconds: float, *, sound: bool) -> None:
+        needed = self._pictures + (seconds * self._second if sound else 0)
+        for moment in self._moments(self.parts["seconds"], seconds):
+            if needed > self._left or not self._add_excerpt(moment, seconds, sound=sound):
+                return
+
+    def _moments(self, total: float, seconds: float) -> list[Moment]:
+        worst = worst_moments(self._song, total, seconds, self._limits.excerpts)
+        if worst or not self._song.stems:
+            return worst
+        stem, levels = self._song.stems[0].name, self._whole.levels["estimate 0"]
+        return loud_moments(stem, levels, total, seconds, self._limits.excerpts)
+
+    def _add_excerpt(self, moment: Moment, seconds: float, *, sound: bool) -> bool:
+        rate = self._sources.sample_rate
         start, frames = round(moment.start * rate), max(1, round(seconds * rate))
-        view = look(sources, start, frames, _EXCERPT_COLUMNS).content | {"why": moment.why}
-        clip = {} if complete else hear(sources, start, frames)
-        if not room.take(view | clip):
-            return
-        content["excerpts"].append(view)
-        if clip:
-            content["clips"].append(clip)
+        columns = round(_EXCERPT * len(self._whole.levels["mixture"]))
+        view = look(self._sources, start, frames, max(1, columns)).content | {"why": moment.why}
+        if sound:
+            return self._take(excerpts=view, clips=hear(self._sources, start, frames))
+        return self._take(excerpts=view)
 
-
-def _moments(song: Song, whole: View, total: float, seconds: float, count: int) -> list[Moment]:
-    worst = worst_moments(song, total, seconds, count)
-    if worst or not song.stems:
-        return worst
-    return loud_moments(song.stems[0].name, whole.levels["estimate 0"], total, seconds, count)
+    def _take(self, **more: dict[str, Any]) -> bool:
+        """Add to the lists that are named, if there is room for all of it."""
+        size = sum(len(as_json(part)) + 1 for part in more.values())
+        if size > self._left:
+            return False
+        self._left -= size
+        for name, part in more.items():
+            self.parts[name].append(part)
+        return True
 
 
 def _stem(stem: Stem) -> dict[str, Any]:
@@ -109,7 +133,3 @@ def _curve(curve: Curve) -> dict[str, Any]:
         "name": curve.name, "unit": curve.unit, "frame": curve.frame_seconds, "better": curve.better,
         "values": [round(v, 3) if v is not None and isfinite(v) else None for v in curve.values],
     }  # fmt: skip
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))

@@ -1,7 +1,7 @@
 """The power of a signal over time and frequency, gathered block by block into a picture of fixed size.
 
 Rows are bands, even on the mel scale (O'Shaughnessy, "Speech communication", 1987: 2595 log10(1 + f / 700)); columns
-are means over equal parts of the time. 0 dB is a sine at full scale.
+are means over equal parts of the time.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class Spectrogram:
         self._pending = held[:, max(0, count) * self._hop :]
 
     def power(self) -> Matrix:
-        """Return [band, column], the lowest band first. Nothing can be added after that."""
+        """Return [band, column], the lowest band first: means over bins, in which a sine at full scale has 1.
+
+        Nothing can be added after that.
+        """
         if self._done < self._windows and self._pending is not None:
             left = (self._windows - self._done - 1) * self._hop + self._size
             self._measure(np.pad(self._pending, ((0, 0), (0, max(0, left - self._pending.shape[1])))), 0)

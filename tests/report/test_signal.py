@@ -1,0 +1,55 @@
+"""Signals are read the same from arrays and from files, in any order, and with zeros beyond their end."""
+
+import pickle
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sepkit.errors import AudioError
+from sepkit.report import ArraySignal, FileSignal
+
+RATE = 4000
+SAMPLES = np.random.default_rng(0).uniform(-1, 1, (2, 3 * RATE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("signal") / "signal.wav"
+    soundfile.write(path, SAMPLES.T, RATE, subtype="FLOAT")
+    return path
+
+
+READS = st.lists(st.tuples(st.integers(0, 4 * RATE), st.integers(1, 2 * RATE)), min_size=1, max_size=6)
+
+
+@settings(max_examples=10, deadline=None)
+@given(reads=READS, follow=st.booleans())
+def test_any_order_of_reads_brings_the_same_samples(path, reads, follow):
+    signal = FileSignal(path, RATE, 2, 3 * RATE)
+    padded = np.pad(SAMPLES, ((0, 0), (0, 8 * RATE)))
+    at = 0
+    with signal.reader() as file, ArraySignal(SAMPLES, RATE).reader() as array:
+        for start, frames in reads:
+            begin = at if follow else start
+            at = begin + frames
+            expected = padded[:, begin : begin + frames]
+            if expected.shape[1] < frames:
+                break
+            np.testing.assert_array_equal(file(begin, frames), expected)
+            np.testing.assert_array_equal(array(begin, frames), expected)
+
+
+def test_a_file_tells_what_it_is_and_travels_without_its_samples(path):
+    signal = FileSignal.of(path)
+    assert (signal.sample_rate, signal.channels, signal.frames) == (RATE, 2, 3 * RATE)
+    sent = pickle.dumps(signal)
+    assert len(sent) < 1000
+    assert pickle.loads(sent) == signal  # noqa: S301
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(AudioError, match=r"missing\.wav: no such file"):
+        FileSignal.of(tmp_path / "missing.wav")
