@@ -56,7 +56,8 @@ class _Recording:
 
 
 class Decoder:
-    """Reads one file at a time. A context manager: its child process, which the first file starts, ends with it.
+    """Reads one file at a time. A context manager: its child process, which the first file starts (or `begin`), ends
+    with it.
 
     Not for several threads at once. A new call ends what an earlier `blocks` had left.
     """
@@ -65,7 +66,7 @@ class Decoder:
         """`patience` is the time in seconds without any sign of life after which a process is killed."""
         self._patience = patience
         self._child: WatchedProcess | None = None
-        self._streaming = False
+        self._greeted = self._streaming = False
         self._warned: set[AudioFile] = set()
 
     def __enter__(self) -> Self:
@@ -74,11 +75,15 @@ class Decoder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def begin(self) -> None:
+        """Start the child process, without waiting for it: for who has other things to do before the first file."""
+        self._child = self._child or _child_process(self._patience)
+
     def close(self) -> None:
         """End the child process. A later call starts another one."""
         if self._child:
             self._child.end()
-        self._child, self._streaming = None, False
+        self._child, self._greeted, self._streaming = None, False, False
 
     def header(self, path: Path) -> Header:
         """Return what a file says of itself.
@@ -169,16 +174,13 @@ class Decoder:
 
     def _ready_child(self, path: Path) -> WatchedProcess:
         """The child, waiting for a request: a new one if there is none, or if it is in the middle of another reply."""
-        if self._child and self._child.running and not self._streaming:
-            return self._child
-        self.close()
-        # The parent's own path, and not the working folder, where a stranger's numpy.py may lie.
-        search = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-P", "-m", decoder_process.__name__]
-        self._child = child = WatchedProcess(command, self._patience, {**os.environ, **search})
-        if child.fill(memoryview(bytearray(HEAD.size + 2)), START) < HEAD.size + 2:
+        if self._streaming or not (self._child and self._child.running):
+            self.close()
+        self._child = child = self._child or _child_process(self._patience)
+        if not self._greeted and child.fill(memoryview(bytearray(HEAD.size + 2)), START) < HEAD.size + 2:
             self.close()
             raise AudioError(f"{path}: not opened, for the process that decodes does not start ({child.last_words})")
+        self._greeted = True
         return child
 
     def _parts(self, path: Path, channels: int) -> "Generator[Samples, None, None]":
@@ -226,6 +228,12 @@ class Decoder:
     def _lost(self, path: Path, what: str) -> AudioError:
         self.close()
         return AudioError(f"{path}: {what}; it may be damaged: export it again")
+
+
+def _child_process(patience: float) -> WatchedProcess:
+    # The parent's own path, and not the working folder, where a stranger's numpy.py may lie.
+    search = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+    return WatchedProcess([sys.executable, "-P", "-m", decoder_process.__name__], patience, {**os.environ, **search})
 
 
 def _tolerance(info: AudioInfo) -> int:

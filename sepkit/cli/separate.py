@@ -16,7 +16,7 @@ from sepkit.errors import ConfigError
 if TYPE_CHECKING:
     from sepkit.separation.batch import Result, Results, Watcher
     from sepkit.separation.songs.inputs import Song
-    from sepkit.separation.songs.job import Progress
+    from sepkit.separation.songs.job import Progress, Wish
 
 
 @click.command(cls=Verb)
@@ -81,36 +81,45 @@ def separate(
     INPUT is an audio file, or a folder that is searched for them to the bottom. A bad file is reported, and the next
     one is done.
     """
-    from sepkit.checkpoints.locate import locate
-    from sepkit.separation import Separator
-    from sepkit.separation.batch import separate_files
-    from sepkit.separation.engine.memory import share_one_heap
-    from sepkit.separation.songs.job import Wish
-    from sepkit.separation.songs.output import Output
+    from sepkit.audio.decoder import Decoder
 
     if residual and no_residual:
         raise ConfigError("--residual and --no-residual contradict each other; give one")
     if skip_existing and overwrite:
         raise ConfigError("--skip-existing and --overwrite contradict each other; give one")
-    wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
-    to = Output.of(output, format_, bit_depth, template)
-    wish = Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing)
-    if report:
-        from sepkit.separation.report import report_file
+    with Decoder() as decoder:
+        decoder.begin()  # while torch is imported
+        from sepkit.checkpoints.locate import locate
+        from sepkit.separation import Separator
+        from sepkit.separation.batch import separate_files
+        from sepkit.separation.engine.memory import share_one_heap
+        from sepkit.separation.songs.job import Wish
+        from sepkit.separation.songs.output import Output
 
-        report_file(wish)
-    share_one_heap()
-    separator = Separator.load(
-        locate(model), device, band=band, backend=backend, residual="" if no_residual else residual
-    )
-    with _Display() as display:
-        results = separate_files(separator, inputs, wish, display.watcher())
-    page = None
-    if report:
-        from sepkit.separation.report import write_report_of
+        wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
+        to = Output.of(output, format_, bit_depth, template)
+        wish = Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing)
+        if report:
+            _report_file(wish)
+        share_one_heap()
+        residual = "" if no_residual else residual
+        separator = Separator.load(locate(model), device, band=band, backend=backend, residual=residual)
+        with _Display() as display:
+            results = separate_files(separator, decoder, inputs, wish, display.watcher())
+    return _report(results, _write_report(results, wish) if report else None)
 
-        page = write_report_of(results.songs, wish)
-    return _report(results, page)
+
+def _report_file(wish: Wish) -> None:
+    """Refuse a report that cannot be written, before anything is separated."""
+    from sepkit.separation.report import report_file
+
+    report_file(wish)
+
+
+def _write_report(results: Results, wish: Wish) -> Path:
+    from sepkit.separation.report import write_report_of
+
+    return write_report_of(results.songs, wish)
 
 
 class _Display:

@@ -9,6 +9,7 @@ rate whose STFT has the same bins in Hz and the same frames in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -47,10 +48,14 @@ class CRNNModule(nn.Module):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate [B, C, time] of any length into [B, S, C, time]."""
-        mid = self._analyse(mixture.mean(1))
-        magnitude = mid.abs().transpose(1, 2)
         # One channel after the other: a song may have many, and their spectra would fill the memory together.
-        spectra = [mid] if mixture.shape[1] == 1 else map(self._analyse, mixture.unbind(1))
+        spectra: Iterable[Tensor] = map(self._analyse, mixture.unbind(1))
+        if mixture.shape[1] <= 2:
+            spectra = list(spectra)  # few enough, and their mean is the mid's: a transform less
+            mid = spectra[0] if len(spectra) == 1 else torch.add(*spectra) * 0.5
+        else:
+            mid = self._analyse(mixture.mean(1))
+        magnitude = mid.abs().transpose(1, 2)
         del mid
         mask = self.band_mask(magnitude).transpose(2, 3).contiguous()
         return torch.stack([self._synthesise(mask * spectrum[:, None], mixture.shape[-1]) for spectrum in spectra], 2)

@@ -68,7 +68,9 @@ def separate_one(separator: Separator, song: Song, wish: Wish) -> Written:
         return job.finish(plan, job.grow(plan, folder, lambda *_: None), folder)
 
 
-def separate_files(separator: Separator, inputs: Sequence[Path], wish: Wish, watcher: Watcher) -> Results:
+def separate_files(
+    separator: Separator, decoder: Decoder, inputs: Sequence[Path], wish: Wish, watcher: Watcher
+) -> Results:
     """Separate songs, files and those in folders, as wished.
 
     Raises:
@@ -80,7 +82,7 @@ def separate_files(separator: Separator, inputs: Sequence[Path], wish: Wish, wat
     songs = find_songs(inputs)
     _check(songs, inputs, wish)
     watcher.found(len(songs))
-    with Decoder() as decoder, WorkFolder(wish.output.root) as work:
+    with WorkFolder(wish.output.root) as work:
         job = Job(separator, decoder, wish, frozenset(song.path.resolve() for song in songs))
         return _Run(job, work, watcher).all(songs)
 
