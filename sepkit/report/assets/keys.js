@@ -17,7 +17,7 @@ const KEYS = [
 
 function listenToKeys(songs, help) {
   const source = (name) => () => songs.player?.choose(name);
-  const tick = (box) => () => songs.player?.[box].click();
+  const tick = (box) => () => songs.player?.[box].querySelector("input").click();
   const actions = {
     " ": () => songs.player?.toggle(),
     ArrowLeft: () => songs.player?.step(-2),

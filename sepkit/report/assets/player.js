@@ -217,7 +217,8 @@ class Player {
 
   afterClick(event) {
     // A mouse leaves the focus on what it clicked, where the space bar would click again instead of playing.
-    if (event.detail > 0 && event.target.closest("button, input, .seek")) this.node.focus({ preventScroll: true });
+    const leaves = event.detail > 0 && event.target.closest("button, label:has(input), .seek");
+    if (leaves) setTimeout(() => this.node.focus({ preventScroll: true }));
   }
 
   say(text) { this.status.textContent = text; }
