@@ -17,7 +17,7 @@ const KEYS = [
 
 function listenToKeys(songs, help) {
   const source = (name) => () => songs.player?.choose(name);
-  const tick = (box) => () => songs.player?.[box].querySelector("input").click();
+  const press = (name) => () => songs.player?.[name].click();
   const actions = {
     " ": () => songs.player?.toggle(),
     ArrowLeft: () => songs.player?.step(-2),
@@ -26,7 +26,7 @@ function listenToKeys(songs, help) {
     3: source("reference"), r: source("reference"), 4: source("rest"), d: source("rest"),
     j: () => songs.step(1), k: () => songs.step(-1),
     n: () => stepView(songs.player, 1), p: () => stepView(songs.player, -1),
-    l: tick("loop"), q: tick("equal"),
+    l: press("loop"), q: press("equal"),
     "?": () => help.showModal(),
   };
   addEventListener("keydown", (event) => {

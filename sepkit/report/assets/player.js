@@ -19,8 +19,8 @@ class Player {
   build() {
     this.playButton = button("Play", { class: "play", disabled: !this.clip }, () => this.toggle());
     this.time = element("span", { class: "clock" });
-    this.equal = this.tickBox("Equal loudness", "equal", () => this.isPlaying && this.play());
-    this.loop = this.tickBox("Loop", "loop", () => {});
+    this.equal = this.switch("Equal loudness", "equal", () => this.isPlaying && this.play());
+    this.loop = this.switch("Loop", "loop", () => {});
     this.sources = element("div", { class: "choice", role: "group", "aria-label": "Source" });
     this.lanes = element("div", { class: "lanes", pointerdown: (event) => this.drag(event) });
     this.playhead = element("div", { class: "playhead" });
@@ -39,10 +39,13 @@ class Player {
     this.drawStem();
   }
 
-  tickBox(text, name, changed) {
-    const box = element("input", { type: "checkbox", name, change: () => { this.settings[name] = box.checked; changed(); } });
-    box.checked = this.settings[name];
-    return element("label", { class: "tick-box" }, box, text);
+  switch(text, name, changed) {
+    const node = button(text, { "aria-pressed": String(this.settings[name]) }, () => {
+      this.settings[name] = !this.settings[name];
+      node.setAttribute("aria-pressed", String(this.settings[name]));
+      changed();
+    });
+    return node;
   }
 
   stemChoice() {
@@ -217,8 +220,7 @@ class Player {
 
   afterClick(event) {
     // A mouse leaves the focus on what it clicked, where the space bar would click again instead of playing.
-    const leaves = event.detail > 0 && event.target.closest("button, label:has(input), .seek");
-    if (leaves) setTimeout(() => this.node.focus({ preventScroll: true }));
+    if (event.detail > 0 && event.target.closest("button, .seek")) this.node.focus({ preventScroll: true });
   }
 
   say(text) { this.status.textContent = text; }
