@@ -170,7 +170,7 @@ def _distribution(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else "unknown"
 
 
-HOOKS = {
+HOOKS: dict[str, type[Component]] = {
     "sepkit_datasets": DatasetConfig,
     "sepkit_models": ModelConfig,
     "sepkit_losses": LossConfig,

@@ -1,4 +1,4 @@
-"""`sepkit plugins list`"""
+"""`sepkit plugins list|new`"""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sepkit.cli.verb import Report, Verb
 
 @click.group()
 def plugins() -> None:
-    """Look at the packages that provide components."""
+    """Look at the packages that provide components, and make a new one."""
 
 
 @plugins.command("list", cls=Verb)
@@ -44,3 +44,43 @@ def list_plugins() -> Report:
         lines += [f"not loaded: {plugin.error}"] if plugin.error else []
         table.add_row(plugin.distribution, plugin.version, plugin.entry, "\n".join(lines) or "nothing")
     return Report({"plugins": rows}, [table])
+
+
+@plugins.command(cls=Verb)
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(["model", "dataset", "loss", "metric", "augmentation"]),
+    default="model",
+    show_default=True,
+    help="What the package provides.",
+)
+def new(name: str, kind: str) -> Report:
+    """Make the folder NAME: a plugin package with one component that works, tests, and a README.
+
+    NAME is foo or sepkit-foo; the component is called foo.
+    """
+    from sepkit.scaffold.new_plugin import new_plugin
+
+    made = new_plugin(name, kind)
+    following = [
+        f"pip install -e './{made.folder}[test]'",
+        f"pytest {made.folder}",
+        f"sepkit train configs/vocals.toml --set '{made.setting}'",
+    ]
+    data = {
+        "folder": str(made.folder),
+        "kind": made.kind,
+        "component": made.component,
+        "distribution": made.distribution,
+        "package": made.package,
+        "files": list(made.files),
+        "next": following,
+    }
+    human = [
+        f'{made.distribution}, with the {made.kind} "{made.component}", in {made.folder}:',
+        *(f"  {file}" for file in made.files),
+        "Next:",
+        *(f"  {command}" for command in following),
+    ]
+    return Report(data, human)
