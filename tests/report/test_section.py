@@ -97,6 +97,15 @@ def test_the_limit_is_kept_whatever_it_is(kilobytes):
         assert {clip["seconds"] for clip in found["clips"]} == {8}
 
 
+def test_the_limit_is_kept_where_sound_takes_more_than_expected():
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 20 * 48_000)).astype(np.float32)
+    made = Song("noise", ArraySignal(noise, 48_000), (Stem("a", ArraySignal(noise / 2, 48_000)),))
+    limits = Limits(page_bytes=330_000)
+    section = page_section(made, limits)
+    assert len(section.json) <= limits.section_bytes
+    assert json.loads(section.json)["clips"]
+
+
 @pytest.mark.parametrize(("rate", "channels", "frames"), [(8000, 1, 1), (5000, 1, 900), (96000, 3, 50_000)])
 def test_odd_signals(rate, channels, frames):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (channels, frames)).astype(np.float32)
