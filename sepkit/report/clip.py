@@ -45,7 +45,7 @@ def hear(sources: Sources, start: int, frames: int) -> dict[str, Any]:
 def bytes_per_second(sources: Sources) -> float:
     """Return about what a second of all sources takes in the page."""
     rate = min(1.0, sources.sample_rate / 44100)
-    channels = 1.0 if sources.channels == MOST_CHANNELS else 0.7
+    channels = 1.0 if sources.channels == MOST_CHANNELS else 0.55
     return len(sources.names) * _BITS_PER_SECOND / 8 * rate * channels * 4 / 3
 
 

@@ -18,8 +18,10 @@ from sepkit.report.view import DIFFERENCE, RANGE, look
 _COLUMNS = 900
 _FEWEST_COLUMNS = 100
 _EXCERPT = 0.55
-# Bytes of a column of a picture, about; and what is drawn or encoded may be larger than expected by a factor.
+# Bytes of a column of a picture, about. Those of an excerpt are means of fewer windows: less smooth, and up to twice
+# as large. Sound may be larger than expected, too.
 _COLUMN_BYTES = 20
+_ROUGHER = 2
 _MARGIN = 1.15
 # The pictures of the whole song are to take a third of the room at most.
 _SHARE = 3
@@ -70,7 +72,7 @@ class _Content:
         }  # fmt: skip
         self._left = limits.section_bytes - len(as_json(self.parts))
         self._second = _MARGIN * bytes_per_second(sources)
-        self._pictures = _MARGIN * _EXCERPT * len(as_json(self._whole.content))
+        self._pictures = _ROUGHER * _EXCERPT * len(as_json(self._whole.content))
 
     def add_whole_sound(self) -> None:
         if self.parts["seconds"] * self._second <= self._left:
@@ -84,14 +86,14 @@ class _Content:
         if seconds < min(total, _SHORTEST) or (complete and total < 2 * seconds):
             return
         self._add_while_room(seconds, sound=not complete)
-        while not self.parts["clips"] and seconds / 2 >= _SHORTEST:  # noise takes more room than music
+        while not self.parts["clips"] and seconds / 2 >= _SHORTEST:  # it was larger than expected
             seconds /= 2
             self._add_while_room(seconds, sound=True)
 
     def _add_while_room(self, seconds: float, *, sound: bool) -> None:
         needed = self._pictures + (seconds * self._second if sound else 0)
         for moment in self._moments(self.parts["seconds"], seconds):
-            if needed > self._left or not self._add_excerpt(moment, seconds, sound=sound):
+            if needed > self._left + 1 or not self._add_excerpt(moment, seconds, sound=sound):
                 return
 
     def _moments(self, total: float, seconds: float) -> list[Moment]:

@@ -97,13 +97,16 @@ def test_the_limit_is_kept_whatever_it_is(kilobytes):
         assert {clip["seconds"] for clip in found["clips"]} == {8}
 
 
-def test_the_limit_is_kept_where_sound_takes_more_than_expected():
+@pytest.mark.parametrize("expected", [1, 10_000, 1_000_000])
+def test_the_limit_is_kept_where_sound_takes_more_or_less_than_expected(monkeypatch, expected):
+    """Bytes of a second of all sources are about 30 000."""
+    monkeypatch.setattr("sepkit.report.section.bytes_per_second", lambda sources: expected)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 20 * 48_000)).astype(np.float32)
     made = Song("noise", ArraySignal(noise, 48_000), (Stem("a", ArraySignal(noise / 2, 48_000)),))
-    limits = Limits(page_bytes=330_000)
+    limits = Limits(page_bytes=150_000)
     section = page_section(made, limits)
     assert len(section.json) <= limits.section_bytes
-    assert json.loads(section.json)["clips"]
+    assert bool(json.loads(section.json)["clips"]) == (expected < 1_000_000)
 
 
 @pytest.mark.parametrize(("rate", "channels", "frames"), [(8000, 1, 1), (5000, 1, 900), (96000, 3, 50_000)])
