@@ -48,9 +48,9 @@ class MetricPromises(Promises):
     def test_better_estimates_score_better(self) -> None:
         """As `better` says: a smaller error, of noise and of other sources, never scores worse."""
         sign = 1 if self.component.better == "higher" else -1
-        for name, far in self._measured(*self._songs(_FAR)).items():
-            near = self._measured(*self._songs(_NEAR))[name]
-            low, high = _typical(far), _typical(near)
+        far, near = (self._measured(*self._songs(error)) for error in (_FAR, _NEAR))
+        for name, scores in far.items():
+            low, high = _typical(scores), _typical(near[name])
             assert sign * high >= sign * low, (
                 f"a better estimate scores{name} {high:.4g}, a worse one {low:.4g}; better = {self.component.better!r}"
             )
