@@ -79,7 +79,7 @@ def test_the_tests_of_the_examples_pass(written, installed):
 
 def test_every_hook_is_there_with_what_it_returns_and_what_its_base_asks_for():
     rows = dict(re.findall(r"^\| `(sepkit_\w+)\(\)` \| `(.*?)` \|", PAGE, re.MULTILINE))
-    assert rows == {hook: f"list[type[{base.__name__}]]" for hook, base in HOOKS.items()}
+    assert rows.items() >= {hook: f"list[type[{base.__name__}]]" for hook, base in HOOKS.items()}.items()
     for hook, base in HOOKS.items():
         signature = inspect.signature(getattr(hookspecs, hook))
         assert not signature.parameters
