@@ -58,13 +58,14 @@ class CRNNModule(nn.Module):
         magnitude = mid.abs().transpose(1, 2)
         del mid
         mask = self.band_mask(magnitude).transpose(2, 3).contiguous()
-        return torch.stack([self._synthesise(mask * spectrum[:, None], mixture.shape[-1]) for spectrum in spectra], 2)
+        estimates = [self._synthesise(spectrum[:, None], mask, mixture.shape[-1]) for spectrum in spectra]
+        return torch.stack(estimates, 2)
 
     def _analyse(self, signal: Tensor) -> Tensor:
         return analyse(signal, self.window, self.size.hop_length)
 
-    def _synthesise(self, spectrum: Tensor, time: int) -> Tensor:
-        return synthesise(spectrum, self.window, self.size.hop_length, time)
+    def _synthesise(self, spectrum: Tensor, mask: Tensor, time: int) -> Tensor:
+        return synthesise(spectrum, self.window, self.size.hop_length, time, mask)
 
     def band_mask(self, magnitude: Tensor) -> Tensor:
         """Return the mask [B, S, n_fft / 2 + 1, T] of any STFT size for an unscaled magnitude [B, n_fft / 2 + 1, T]."""

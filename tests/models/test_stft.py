@@ -37,3 +37,16 @@ def test_gradients_pass_both():
     signal, window = (torch.rand(1, 200, dtype=torch.float64) - 0.5).requires_grad_(), torch.hann_window(32)
     synthesise(analyse(signal, window, 8), window, 8, 200).square().sum().backward()
     torch.testing.assert_close(signal.grad, 2 * signal.detach(), atol=1e-4, rtol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(SIZES[:4]), st.integers(1, 40000), st.integers(1, 2))
+def test_some_frames_at_a_time_and_a_mask_change_nothing(size, time, channels):
+    (n_fft, hop), signal = size, torch.rand(channels, time) - 0.5
+    window = torch.hann_window(n_fft)
+    spectrum = analyse(signal, window, hop)
+    mask = torch.rand(3, 1, *spectrum.shape[-2:])
+    masked = synthesise(mask * spectrum, window, hop, time)
+    with torch.inference_mode():
+        torch.testing.assert_close(analyse(signal, window, hop), spectrum, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(synthesise(spectrum, window, hop, time, mask), masked, atol=1e-4, rtol=1e-4)

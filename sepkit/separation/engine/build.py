@@ -12,6 +12,7 @@ from sepkit.errors import ConfigError, reason
 from sepkit.separation.engine import onnx_file
 from sepkit.separation.engine.engine import Engine
 from sepkit.separation.engine.folding import fold
+from sepkit.separation.engine.memory import give_back
 from sepkit.separation.engine.onnx_network import OnnxNetwork, available
 from sepkit.separation.overlap_add import Chunking
 
@@ -44,6 +45,7 @@ def build(
     if obstacle or not _taken_over(model, network, engine.threads, optional=backend == "auto"):
         fold(network)
     network.to(device)
+    give_back()  # weights pass through several forms on their way into an engine
     return engine
 
 
