@@ -26,7 +26,8 @@ MOST_GAIN = 24.0
 """dB that a quiet clip is raised at most."""
 # LAME's V5: about 140 kb/s in stereo at 44 100 Hz, with treble up to 16 kHz.
 _COMPRESSION = 0.55
-_BITS_PER_SECOND = 150_000
+# Seconds that tell how large a clip will be.
+_PROBE = 2
 # Seconds, a little more than one block of BS.1770.
 _SHORTEST = 0.41
 
@@ -42,11 +43,16 @@ def hear(sources: Sources, start: int, frames: int) -> dict[str, Any]:
     return {"start": start / rate, "seconds": frames / rate, "sounds": sounds}
 
 
-def bytes_per_second(sources: Sources) -> float:
-    """Return about what a second of all sources takes in the page."""
-    rate = min(1.0, sources.sample_rate / 44100)
-    channels = 1.0 if sources.channels == MOST_CHANNELS else 0.55
-    return len(sources.names) * _BITS_PER_SECOND / 8 * rate * channels * 4 / 3
+def bytes_per_second(sources: Sources, around: float) -> float:
+    """Return what a second of all sources takes in the page, as measured at a place of the song, in seconds.
+
+    Raises:
+        AudioError: a file turns out to be damaged.
+    """
+    frames = min(sources.frames, _PROBE * sources.sample_rate)
+    start = round(around * sources.sample_rate) - frames // 2
+    probe = hear(sources, max(0, min(start, sources.frames - frames)), frames)
+    return sum(len(sound["mp3"]) for sound in probe["sounds"].values()) * sources.sample_rate / frames
 
 
 def _clip(samples: Samples, sample_rate: int) -> dict[str, Any]:

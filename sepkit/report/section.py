@@ -18,11 +18,11 @@ from sepkit.report.view import DIFFERENCE, RANGE, look
 _COLUMNS = 900
 _FEWEST_COLUMNS = 100
 _EXCERPT = 0.55
-# Bytes of a column of a picture, about. Those of an excerpt are means of fewer windows: less smooth, and up to twice
-# as large. Sound may be larger than expected, too.
+# Bytes of a column of a picture, about. Those of an excerpt are means of fewer windows: less smooth, and
+# larger. So may be sound that is not like that of the loudest place.
 _COLUMN_BYTES = 20
-_ROUGHER = 2
-_MARGIN = 1.15
+_ROUGHER = 1.5
+_MARGIN = 1.1
 # The pictures of the whole song are to take a third of the room at most.
 _SHARE = 3
 # Seconds: what is shorter tells an ear nothing.
@@ -71,7 +71,9 @@ class _Content:
             "whole": self._whole.content, "clips": [], "excerpts": [],
         }  # fmt: skip
         self._left = limits.section_bytes - len(as_json(self.parts))
-        self._second = _MARGIN * bytes_per_second(sources)
+        levels = self._whole.levels["mixture"]
+        loudest = (int(levels.argmax()) + 0.5) / len(levels) * self.parts["seconds"]
+        self._second = _MARGIN * bytes_per_second(sources, loudest)
         self._pictures = _ROUGHER * _EXCERPT * len(as_json(self._whole.content))
 
     def add_whole_sound(self) -> None:

@@ -100,7 +100,7 @@ def test_the_limit_is_kept_whatever_it_is(kilobytes):
 @pytest.mark.parametrize("expected", [1, 10_000, 1_000_000])
 def test_the_limit_is_kept_where_sound_takes_more_or_less_than_expected(monkeypatch, expected):
     """Bytes of a second of all sources are about 30 000."""
-    monkeypatch.setattr("sepkit.report.section.bytes_per_second", lambda sources: expected)
+    monkeypatch.setattr("sepkit.report.section.bytes_per_second", lambda sources, around: expected)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 20 * 48_000)).astype(np.float32)
     made = Song("noise", ArraySignal(noise, 48_000), (Stem("a", ArraySignal(noise / 2, 48_000)),))
     limits = Limits(page_bytes=150_000)
