@@ -19,7 +19,7 @@ from sepkit.registry import METRICS
 from sepkit.separation import Separator
 
 # What is measured where nobody says what.
-DEFAULT = ("sdr", "silence_level", "bleed")
+DEFAULT = ("sdr", "silence_level", "silence_audible", "bleed")
 
 
 def choose_tracks(config: RunConfig | None, song_dir: Path | None, data_dir: Path | None) -> list[Track]:
