@@ -47,8 +47,8 @@ def _columns(evaluation: Evaluation) -> Iterator[Column]:
 def _facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     songs = len({s.track for s in evaluation.scores})
     yield "Songs", f"{songs} scored, {len(evaluation.failed)} failed, {len(evaluation.absent)} without the stems"
-    for metric in _names(evaluation):
-        yield metric, stated(evaluation, metric)
+    for config in evaluation.metrics:
+        yield config.name, stated(config)
     yield "Signals", "at the rate and channels of each song"
     yield "Beside them", "; ".join(evaluation.bounds) or "nothing"
     yield "Made by", f"sepkit {version('sepkit')}"

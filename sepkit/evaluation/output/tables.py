@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from sepkit.component import MetricConfig
 from sepkit.evaluation.evaluate import Evaluation
 from sepkit.evaluation.guide import guide_text, verdict
 from sepkit.evaluation.output.summary import aggregation
@@ -29,9 +30,8 @@ def tables(evaluation: Evaluation) -> "list[Table | str]":
     return parts
 
 
-def stated(evaluation: Evaluation, metric: str) -> str:
+def stated(config: MetricConfig) -> str:
     """Return what has to be known to compare the numbers of a metric: unit, frames, aggregation."""
-    config = evaluation.measured_by(metric)
     frames = f"frames of {config.frame:g} s" if config.frame else "whole songs"
     return f"{config.unit}, {config.better} is better; {frames}, {aggregation(config.frame)}"
 
@@ -49,7 +49,7 @@ def verdicts(evaluation: Evaluation) -> list[str]:
 
 
 def _songs(evaluation: Evaluation, metric: str) -> "Table":
-    table = _table(f"{metric}: {stated(evaluation, metric)}", ("song", "stem"), _everyone(evaluation))
+    table = _table(f"{metric}: {stated(evaluation.measured_by(metric))}", ("song", "stem"), _everyone(evaluation))
     rows: dict[tuple[str, str], dict[str, Score]] = {}
     for score in evaluation.scores:
         if score.metric == metric:
