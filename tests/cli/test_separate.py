@@ -193,6 +193,29 @@ def test_skip_existing_knows_song_model_and_settings(sepkit, small_model, song, 
     assert not sepkit(*command, small_model).json["tracks"][0]["skipped"]
 
 
+def test_skip_existing_knows_weights_that_differ_in_nothing_else(sepkit, small_model, song, tmp_path):
+    values, tensors = tensor_file.read(small_model)
+    name = next(name for name in tensors if name.endswith("bias"))
+    other = tmp_path / "other.safetensors"
+    with Commit() as commit:
+        tensor_file.stage(commit, other, tensors | {name: tensors[name] + 0.01}, values)
+    command = ("separate", song, "-o", tmp_path / "o", "--skip-existing", "--json", "-m")
+    for model in (small_model, other):
+        assert not sepkit(*command, model).json["tracks"][0]["skipped"]
+        assert sepkit(*command, model).json["tracks"][0]["skipped"]
+
+
+def test_the_mixture_in_a_stem_mp4_is_turned_down_with_its_stems(sepkit, small_model, tmp_path):
+    """Stems below full scale whose sum is above it."""
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, RNG.uniform(-1.9, 1.9, (44100, 2)), 44100, subtype="FLOAT")
+    command = ("separate", path, "-m", small_model, "--stems", "vocals", "--json", "-o", tmp_path / "o")
+    alone = sepkit(*command).json["tracks"][0]["gain"]
+    together = sepkit(*command, "--format", "stem.mp4").json["tracks"][0]["gain"]
+    assert together == pytest.approx((1 - 2**-15) / 1.9, rel=1e-3)
+    assert together < 0.9 * alone
+
+
 @pytest.mark.parametrize("by", ["sepkit", "somebody"])
 def test_skip_existing_replaces_no_stem_of_another_song(sepkit, small_model, song, tmp_path, by):
     command = ("separate", song, "-m", small_model, "-o", tmp_path / "o", "--skip-existing")
