@@ -50,6 +50,14 @@ def test_a_file_tells_what_it_is_and_travels_without_its_samples(path):
     assert pickle.loads(sent) == signal  # noqa: S301
 
 
+def test_a_part_of_a_file_times_a_gain(path):
+    signal = FileSignal(path, RATE, 2, RATE, start=RATE // 2, gain=0.5)
+    expected = np.pad(0.5 * SAMPLES[:, RATE // 2 : 3 * RATE // 2], ((0, 0), (0, RATE)))
+    with signal.reader() as read:
+        for start, frames in ((0, 600), (600, 2000), (100, 50), (3000, 2000), (RATE, 10)):
+            np.testing.assert_array_equal(read(start, frames), expected[:, start : start + frames])
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(AudioError, match=r"missing\.wav: no such file"):
         FileSignal.of(tmp_path / "missing.wav")
