@@ -13,7 +13,7 @@ import soundfile
 
 from sepkit.atomic import replacing
 from sepkit.audio import ogg
-from sepkit.audio.encoding import BitDepth, Encoding, Format
+from sepkit.audio.encoding import BitDepth, Encoding
 from sepkit.audio.id3 import id3
 from sepkit.audio.probe import cause
 from sepkit.audio.sink import Sink
@@ -22,8 +22,6 @@ from sepkit.errors import AudioError
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
-
-__all__ = ["BitDepth", "Encoding", "Format", "Writer", "write_wav"]
 
 # Frames given to libsndfile at once. Its Vorbis encoder puts the first block on the stack, four bytes a frame, and ends
 # a page with every block.

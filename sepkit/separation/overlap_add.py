@@ -9,7 +9,6 @@ give the same samples.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from math import ceil
 
 import torch
 from torch import Tensor
@@ -35,10 +34,6 @@ class Chunking:
     def hop(self) -> int:
         """Samples from the start of a chunk to the start of the next."""
         return self.chunk - self.overlap
-
-    def count(self, time: int) -> int:
-        """Return how many chunks cover `time` samples."""
-        return max(1, ceil((time - self.overlap) / self.hop))
 
 
 @dataclass(frozen=True, slots=True)
