@@ -11,7 +11,7 @@ Prints Markdown tables; exits 1 if a goal is missed.
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
+from goals import Goal, judged, print_table
 from numpy.typing import NDArray
-from separate_memory import peak
+from peak_memory import peak
 
 from sepkit import AudioSpec
 
@@ -30,26 +31,6 @@ STEMS = ("vocals", "drums", "bass", "other")
 RATIOS = ("SDR", "ISR", "SIR", "SAR")
 Signals = NDArray[np.float32]
 Scores = NDArray[np.float64]
-
-
-class Goal(NamedTuple):
-    """A number and its limit: at least, or at most."""
-
-    text: str
-    reached: float
-    limit: float
-    least: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether it is reached."""
-        return self.reached >= self.limit if self.least else self.reached <= self.limit
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """Its line of the table."""
-        limit = f"{'at least' if self.least else 'at most'} {self.limit:.3g}"
-        return self.text, f"{self.reached:.3g}", limit, "ok" if self.ok else "missed"
 
 
 class Result(NamedTuple):
@@ -104,8 +85,7 @@ def main() -> int:
         np.save(f"{folder}/signals.npy", _signals(options.seconds))
         results = _measured(Path(folder), options.rounds)
     goals = list(_goals(results))
-    _table(("", "reached", "goal", ""), [goal.row for goal in goals])
-    return int(not all(goal.ok for goal in goals))
+    return judged(goals)
 
 
 def _run(case: Callable[[Signals, Signals], Callable[[], Any]], folder: Path) -> None:
@@ -138,11 +118,11 @@ def _goals(results: dict[str, Result]) -> Iterator[Goal]:
         for name, r in list(results.items())[1:]
     ]
     rows.append(("signals only", "", "", f"{nothing.megabytes:.0f} MB"))
-    _table(("", "median", "times faster", "most resident memory"), rows)
+    print_table(("", "median", "times faster", "most resident memory"), rows)
     differences = np.abs(bsseval.scores - museval.scores).max((1, 2))
     ranges = [(r.min(), np.median(r), r.max()) for r in museval.scores]
     lines = [(n, *(f"{v:.2f}" for v in r), f"{d:.1e}") for n, r, d in zip(RATIOS, ranges, differences, strict=True)]
-    _table(("museval, dB", "least", "median", "most", "largest difference of bsseval"), lines)
+    print_table(("museval, dB", "least", "median", "most", "largest difference of bsseval"), lines)
     yield Goal("sdr: dB from museval", float(np.abs(sdr.scores - museval.scores[0]).max()), 1e-6)
     yield Goal("sdr: times faster than museval", theirs / median(sdr.seconds), 500, least=True)
     yield Goal("bsseval: dB from museval in ISR, SIR, SAR", float(differences[1:].max()), 0.01)
@@ -172,12 +152,6 @@ def _stems(seconds: int) -> list[Signals]:
             if rate == RATE and samples.shape == (seconds * RATE, 2) and samples.reshape(seconds, -1).any(1).all():
                 found.append(samples.T)
     return found if len(found) == SOURCES else []
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for row in (head, ["---"] * len(head), *rows):
-        print(f"| {' | '.join(row)} |", flush=True)
-    print()
 
 
 if __name__ == "__main__":

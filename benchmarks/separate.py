@@ -24,8 +24,9 @@ import numpy as np
 import separate_peers as peers
 import soundfile
 import torch
+from goals import Goal, judged, print_table
 from numpy.typing import NDArray
-from separate_memory import peak
+from peak_memory import peak
 from torch import Tensor
 
 from sepkit import config as configs
@@ -45,27 +46,6 @@ DEMUCS_SECONDS = 28.5
 PEER_MINUTES = {"open-unmix": 10.0, "htdemucs": 4.0}
 MATRIX = 2048
 BUDGET_GFLOP = 100.0
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """A number and its limit: at least, or at most."""
-
-    text: str
-    reached: float
-    limit: float
-    least: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether it is reached."""
-        return self.reached >= self.limit if self.least else self.reached <= self.limit
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """Its line of the table."""
-        limit = f"{'at least' if self.least else 'at most'} {self.limit:.3g}"
-        return self.text, f"{self.reached:.3g}", limit, "ok" if self.ok else "missed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +107,7 @@ def speed(bench: Bench) -> Iterator[Goal]:
     demucs = [t * seconds / (part.shape[1] / RATE) for t in times.popitem()[1]]
     times[f"htdemucs, from {DEMUCS_SECONDS:g} s"] = demucs
     ours, _, unmix, _ = (median(t) for t in times.values())
-    _table(("network part", "median", "least", "of sepkit"), [_timed(name, t, ours) for name, t in times.items()])
+    print_table(("network part", "median", "least", "of sepkit"), [_timed(name, t, ours) for name, t in times.items()])
     yield Goal("network part: times faster than open-unmix", unmix / ours, 5, least=True)
     yield Goal("network part: times faster than htdemucs", median(demucs) / ours, 50, least=True)
 
@@ -146,7 +126,9 @@ def process(bench: Bench) -> Iterator[Goal]:
     _run([sys.executable, "-c", "import openunmix"])
     times = _in_turn(cases, bench.rounds)
     ours, _, unmix, _ = (median(t) for t in times.values())
-    _table(("whole process", "median", "least", "of sepkit"), [_timed(n, t, ours) for n, t in (times | first).items()])
+    print_table(
+        ("whole process", "median", "least", "of sepkit"), [_timed(n, t, ours) for n, t in (times | first).items()]
+    )
     yield Goal("whole process: times faster than open-unmix", unmix / ours, 3, least=True)
 
 
@@ -168,7 +150,7 @@ def network(bench: Bench) -> Iterator[Goal]:
          f"{work / median(t):.0f}", f"{work / median(t) / rate:.0%}")
         for backend, t in times.items()
     ]  # fmt: skip
-    _table(("mask network, 60 s of a song", "median", "least", "GFLOP/s", "of matrix products"), rows)
+    print_table(("mask network, 60 s of a song", "median", "least", "GFLOP/s", "of matrix products"), rows)
     limit = f"the time of {BUDGET_GFLOP:g} GFLOP"
     yield Goal(f"mask network, 60 s of a song: seconds, and {limit}", median(times["onnx"]), BUDGET_GFLOP / rate)
 
@@ -182,7 +164,7 @@ def memory(bench: Bench) -> Iterator[Goal]:
             cases[f"{name}, {minutes:g} min"] = bench.peer(name, minutes)
     peaks = {name: peak(command) for name, command in cases.items()}
     rows = [(name, *(f"{megabytes:.0f} MB" for megabytes in found)) for name, found in peaks.items()]
-    _table(("most resident memory", "the process and its children", "the process"), rows)
+    print_table(("most resident memory", "the process and its children", "the process"), rows)
     short, long, *_ = (found.together for found in peaks.values())
     yield Goal(f"memory: {bench.long:g} minutes over 1 minute", long / short, 1.1)
     yield Goal(f"memory: MB, {bench.long:g} minutes", long, 900)
@@ -210,8 +192,7 @@ def main() -> int:
         goals = []
         for name in [options.only] if options.only else PARTS:
             goals += _observed(PARTS[name], bench)
-    _table(("", "reached", "goal", ""), [goal.row for goal in goals])
-    return int(not all(goal.ok for goal in goals))
+    return judged(goals)
 
 
 def _write_model(path: Path) -> None:
@@ -300,12 +281,6 @@ def _mask_network(separator: Separator, mixture: Tensor) -> tuple[Callable[[], N
                 pass
 
     return run, len(spectra)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for row in (head, ["---"] * len(head), *rows):
-        print(f"| {' | '.join(row)} |", flush=True)
-    print()
 
 
 if __name__ == "__main__":
