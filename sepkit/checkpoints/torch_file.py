@@ -15,6 +15,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import torch
 
+from sepkit.checkpoints.torch_old_file import check_old
 from sepkit.checkpoints.torch_pickle import ADVICE, check_pickle
 from sepkit.errors import ModelFileError, reason
 
@@ -25,13 +26,16 @@ _LARGEST_NOTE = 64
 _ENTRY = re.compile(
     r"data\.pkl|data/[0-9]{1,20}|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id"
 )
+_ZIP = b"PK\3\4"
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _PLAIN = 0x8 | 0x800  # sizes are written again after the bytes; names are UTF-8
 _FOLDER = 0x10  # of such an entry PyTorch reads nothing, and hands out memory as it finds it
 
 
-def load(path: Path) -> Any:
+def load(path: Path, *, old: bool = False) -> Any:
     """Return what a file of PyTorch holds: dicts, lists, numbers, text and tensors, and nothing else.
+
+    `old` lets the format pass that PyTorch wrote before 1.6, too: for downloads whose checksum is known.
 
     Raises:
         ModelFileError: the file is missing or corrupt, or holds more than a state dict needs. Nothing in it was run.
@@ -40,7 +44,10 @@ def load(path: Path) -> Any:
         raise ModelFileError(f"{path} is a folder or something special" if path.exists() else f"no file {path}")
     try:
         with path.open("rb") as file:
-            _check(path, file)
+            if old and file.read(4) != _ZIP:
+                check_old(path, file)
+            else:
+                _check(path, file)
             file.seek(0)
             return torch.load(file, map_location="cpu", weights_only=True)
     except ModelFileError:
@@ -72,7 +79,7 @@ def _check_ends(path: Path, file: IO[bytes], size: int) -> None:
     where there are any, and [end, 22 bytes].
     """
     file.seek(0)
-    if file.read(4) != b"PK\3\4":
+    if file.read(4) != _ZIP:
         raise ModelFileError(
             f"{path}: not in the format that PyTorch writes since 1.6, a zip. Older files are bare pickles, which may "
             f"run anything as they are read. {ADVICE}, by a newer PyTorch"

@@ -46,6 +46,18 @@ def check_pickle(path: Path, content: bytes, sizes: Mapping[str, int]) -> None:
     _Outline(path, sizes).follow(content)
 
 
+def storages(path: Path, content: bytes) -> dict[str, tuple[torch.dtype, int]]:
+    """As `check_pickle`, where only the pickle tells the sizes: return the dtype and count of numbers of each storage.
+
+    Raises:
+        ModelFileError: unpickling `content` would make more than plain data, and tensors within these storages.
+    """
+    _check_globals(path, content)
+    outline = _Outline(path, None)
+    outline.follow(content)
+    return outline.storages
+
+
 def _check_globals(path: Path, content: bytes) -> None:
     """Refuse a pickle that names what no state dict needs, before anything else in it is looked at."""
     for name in _globals(path, content):
@@ -103,7 +115,8 @@ class _Weight:
 class _Outline:
     """Follows a pickle with stand-ins for storages and tensors, and refuses what a state dict does not do."""
 
-    def __init__(self, path: Path, sizes: Mapping[str, int]) -> None:
+    def __init__(self, path: Path, sizes: Mapping[str, int] | None) -> None:
+        """`sizes` of the entries in bytes; None where the pickle itself tells them."""
         self._path = path
         self._sizes = sizes
         self._storages: dict[str, _Storage] = {}
@@ -118,6 +131,11 @@ class _Outline:
                 self._step(name, argument)
         except (ValueError, LookupError, TypeError) as error:
             raise _broken(self._path, error) from None
+
+    @property
+    def storages(self) -> dict[str, tuple[torch.dtype, int]]:
+        """The dtype and count of numbers of each storage that was asked for."""
+        return {key: (storage.dtype, storage.numel) for key, storage in self._storages.items()}
 
     def _step(self, name: str, argument: Any) -> None:
         match name:
@@ -192,11 +210,14 @@ class _Outline:
 
     def _storage(self, asked: Any) -> _Storage:
         match asked:
-            case ("storage", _Global(kind), str(key), str(), int(numel)) if kind in _STORAGES:
+            # Before 1.6 a storage could be a view of another one; None says that it is not.
+            case ("storage", _Global(kind), str(key), str(), int(numel), *view) if kind in _STORAGES and (
+                view == ([None] if self._sizes is None else [])
+            ):
                 storage = _Storage(key, _STORAGES[kind], numel)
             case _:
                 raise self._refused("something stored that is no tensor")
-        if storage.dtype.itemsize * numel != self._sizes.get(f"data/{key}"):
+        if self._sizes is not None and storage.dtype.itemsize * numel != self._sizes.get(f"data/{key}"):
             raise self._refused(f"{numel} numbers of the entry data/{key[:20]}, which has another size")
         if self._storages.setdefault(key, storage) != storage:
             raise self._refused(f"the entry data/{key} as two kinds of numbers")
