@@ -13,6 +13,8 @@ from sepkit.component import (
 )
 from sepkit.errors import AudioError, ConfigError, CorpusError, ModelFileError, PluginError, SepkitError, TrainingError
 from sepkit.hookspecs import hookimpl
+from sepkit.pretrained import Pretrained, WeightFile
+from sepkit.settings import SeparateSettings
 
 __all__ = [
     "AudioError",
@@ -26,10 +28,13 @@ __all__ = [
     "ModelConfig",
     "ModelFileError",
     "PluginError",
+    "Pretrained",
     "Section",
+    "SeparateSettings",
     "SepkitError",
     "Stream",
     "Track",
     "TrainingError",
+    "WeightFile",
     "hookimpl",
 ]

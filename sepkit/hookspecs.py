@@ -1,8 +1,11 @@
-"""The pluggy markers, and one hook for each kind of component. Hooks take no arguments and return classes."""
+"""The pluggy markers, one hook for each kind of component, and one for pretrained weights. Hooks take no arguments;
+those of components return classes.
+"""
 
 from pluggy import HookimplMarker, HookspecMarker
 
 from sepkit.component import AugmentationConfig, DatasetConfig, LossConfig, MetricConfig, ModelConfig
+from sepkit.pretrained import Pretrained
 
 hookspec = HookspecMarker("sepkit")
 hookimpl = HookimplMarker("sepkit")
@@ -31,3 +34,8 @@ def sepkit_metrics() -> list[type[MetricConfig]]:  # type: ignore[empty-body]
 @hookspec
 def sepkit_augmentations() -> list[type[AugmentationConfig]]:  # type: ignore[empty-body]
     """Return augmentation classes."""
+
+
+@hookspec
+def sepkit_pretrained() -> list[Pretrained]:  # type: ignore[empty-body]
+    """Return descriptions of pretrained weights. Nothing is downloaded before somebody uses one by its name."""

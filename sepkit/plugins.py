@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, entry_points, version
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
@@ -28,11 +28,20 @@ from sepkit.component import (
     ModelConfig,
 )
 from sepkit.errors import PluginError, reason
+from sepkit.pretrained import Pretrained
 
 GROUP = "sepkit"
 DISABLE = "SEPKIT_DISABLE_PLUGINS"
 
-C = TypeVar("C", bound=Component)
+
+class Offer(Protocol):
+    """What hooks return: classes of components, and descriptions of pretrained weights."""
+
+    def registered_name(self) -> str:
+        """Return the name under which it is asked for."""
+
+
+O = TypeVar("O", bound=Offer, covariant=True)  # noqa: E741, PLC0105  named for what it stands for
 
 log = logging.getLogger(__name__)
 
@@ -54,15 +63,15 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True)
-class Provided(Generic[C]):
-    """A component class and the plugin that provides it."""
+class Provided(Generic[O]):
+    """A component class, or a description of pretrained weights, and the plugin that provides it."""
 
-    component: type[C]
+    component: O
     plugin: Plugin
 
     @property
     def name(self) -> str:
-        """The name under which a config asks for it."""
+        """The name under which a config or a command asks for it."""
         return self.component.registered_name()
 
 
@@ -164,6 +173,9 @@ def _check_components(manager: pluggy.PluginManager, plugin: Plugin) -> None:
                 raise PluginError(f"{hook}() must return subclasses of {base.__name__}, not {offer.component!r}")
             if not isinstance(offer.component.model_fields["name"].default, str):
                 raise PluginError(f'{offer.component.__name__} needs a field: name: Literal["..."] = "..."')
+    for offer in provided(manager, (plugin,), PRETRAINED_HOOK):
+        if not isinstance(offer.component, Pretrained):
+            raise PluginError(f"{PRETRAINED_HOOK}() must return instances of Pretrained, not {offer.component!r}")
 
 
 def _distribution(entry: EntryPoint) -> str:
@@ -177,3 +189,4 @@ HOOKS: dict[str, type[Component]] = {
     "sepkit_metrics": MetricConfig,
     "sepkit_augmentations": AugmentationConfig,
 }
+PRETRAINED_HOOK = "sepkit_pretrained"

@@ -1,11 +1,20 @@
 """How far work has come: a bar on stderr in a terminal."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 Item = TypeVar("Item")
 
@@ -24,6 +33,22 @@ def watched(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         yield from bar.track(items, total=total, description=text)
+
+
+@contextmanager
+def transferring(text: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what is to be told how many bytes of how many have come (0: nobody knows how many). Outside of a terminal a
+    line stands at the start.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+        yield lambda _done, _total: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
 class Songs:

@@ -1,33 +1,37 @@
-"""Five registries: the name of a component -> its class and the plugin that provides it. Never builds anything.
+"""Five registries: the name of a component -> its class and the plugin that provides it; and one more of pretrained
+weights: their name -> their description. Never builds or downloads anything.
 
 Built-ins are looked up first; third-party packages are imported only for names that are not built in. A plugin never
 shadows a built-in, and two plugins that offer one name are an error as soon as that name is asked for.
 """
 
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 from sepkit import plugins
 from sepkit.component import (
     AugmentationConfig,
+    Component,
     DatasetConfig,
     LossConfig,
     MetricConfig,
     ModelConfig,
 )
 from sepkit.errors import PluginError, did_you_mean
-from sepkit.plugins import DISABLE, C, Provided
+from sepkit.plugins import DISABLE, PRETRAINED_HOOK, O, Provided
+from sepkit.pretrained import Pretrained
+
+C = TypeVar("C", bound=Component)
 
 
-class Registry(Generic[C]):
-    """The components of one kind."""
+class Offers(Generic[O]):
+    """What plugins offer through one hook, by name."""
 
-    def __init__(self, base: type[C], hook: str) -> None:
-        self.base = base
-        self.kind = base.kind
+    def __init__(self, kind: str, hook: str) -> None:
+        self.kind = kind
         self._hook = hook
 
-    def get(self, name: str) -> Provided[C]:
-        """Return the component called `name`.
+    def get(self, name: str) -> Provided[O]:
+        """Return what is called `name`.
 
         Raises:
             PluginError: nobody offers it, or two plugins do.
@@ -42,15 +46,38 @@ class Registry(Generic[C]):
             )
         return matches[0]
 
-    def entries(self) -> list[Provided[C]]:
+    def entries(self) -> list[Provided[O]]:
         """Return all that can be asked for, built-ins first, and what is in conflict among plugins."""
         names = {e.name for e in self._builtin()}
         return self._builtin() + [e for e in self._external() if e.name not in names]
 
-    def shadowed(self) -> list[Provided[C]]:
+    def shadowed(self) -> list[Provided[O]]:
         """Return what plugins offer under the name of a built-in. It is never used."""
         names = {e.name for e in self._builtin()}
         return [e for e in self._external() if e.name in names]
+
+    def _builtin(self) -> list[Provided[O]]:
+        return plugins.provided(*plugins.builtin(), self._hook)
+
+    def _external(self) -> list[Provided[O]]:
+        return plugins.provided(*plugins.external(), self._hook)
+
+    def _unknown(self, name: str) -> str:
+        names = sorted({e.name for e in self.entries()})
+        broken = sorted({p.distribution for p in plugins.external()[1] if p.error})
+        hint = f" Not loaded: {', '.join(broken)} (see: sepkit plugins list)." if broken else ""
+        return (
+            f'unknown {self.kind} "{name}".{did_you_mean(name, names)} Known: {", ".join(names)}.{hint} '
+            "Others come with plugin packages (pip install ...)"
+        )
+
+
+class Registry(Offers[type[C]]):
+    """The components of one kind."""
+
+    def __init__(self, base: type[C], hook: str) -> None:
+        super().__init__(base.kind, hook)
+        self.base = base
 
     def resolve(self, value: Any) -> Any:
         """Turn the table `{name = "...", ...}` of a config into a validated component; let components pass."""
@@ -65,21 +92,6 @@ class Registry(Generic[C]):
             raise ValueError(str(error)) from error
         return component.model_validate(value)
 
-    def _builtin(self) -> list[Provided[C]]:
-        return plugins.provided(*plugins.builtin(), self._hook)
-
-    def _external(self) -> list[Provided[C]]:
-        return plugins.provided(*plugins.external(), self._hook)
-
-    def _unknown(self, name: str) -> str:
-        names = sorted({e.name for e in self.entries()})
-        broken = sorted({p.distribution for p in plugins.external()[1] if p.error})
-        hint = f" Not loaded: {', '.join(broken)} (see: sepkit plugins list)." if broken else ""
-        return (
-            f'unknown {self.kind} "{name}".{did_you_mean(name, names)} Known: {", ".join(names)}.{hint} '
-            "Others come with plugin packages (pip install ...)"
-        )
-
 
 DATASETS = Registry(DatasetConfig, "sepkit_datasets")
 MODELS = Registry(ModelConfig, "sepkit_models")
@@ -87,3 +99,4 @@ LOSSES = Registry(LossConfig, "sepkit_losses")
 METRICS = Registry(MetricConfig, "sepkit_metrics")
 AUGMENTATIONS = Registry(AugmentationConfig, "sepkit_augmentations")
 REGISTRIES: tuple[Registry[Any], ...] = (DATASETS, MODELS, LOSSES, METRICS, AUGMENTATIONS)
+PRETRAINED: Offers[Pretrained] = Offers(Pretrained.kind, PRETRAINED_HOOK)

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from sepkit.errors import ModelFileError
+from sepkit.errors import ModelFileError, did_you_mean
+from sepkit.pretrained import is_name
 
 VARIABLE = "SEPKIT_MODEL"
 DEFAULT = Path("checkpoints/best_model.safetensors")
@@ -12,8 +13,11 @@ DEFAULT = Path("checkpoints/best_model.safetensors")
 def locate(asked: str = "") -> Path:
     """Return the file that `-m` names, else $SEPKIT_MODEL, else the best model of the default run folder.
 
+    A file or run folder comes first; else it may be the name of a pretrained model, which is fetched.
+
     Raises:
-        ModelFileError: there is none; the message says how to get one.
+        ModelFileError: there is none, or it cannot be fetched; the message says how to get one.
+        PluginError: two plugins offer a pretrained model of this name.
     """
     named = asked or os.environ.get(VARIABLE, "")
     path = Path(named) if named else DEFAULT
@@ -21,8 +25,25 @@ def locate(asked: str = "") -> Path:
         path = path / DEFAULT.name
     if path.is_file():
         return path
+    if is_name(named):
+        from sepkit.registry import PRETRAINED
+
+        names = sorted({entry.name for entry in PRETRAINED.entries()})
+        if named in names:
+            from sepkit.checkpoints.pretrained import fetch
+
+            return fetch(named)
+        hint = f", and no pretrained model of that name.{did_you_mean(named, names)} {_known(names)}"
+    else:
+        hint = ""
     origin = "" if asked else f" (from ${VARIABLE})" if named else " (the default)"
     raise ModelFileError(
-        f"no model file {path}{origin}. Train one: sepkit train configs/vocals.toml; "
+        f"no model file {path}{origin}{hint}. Train one: sepkit train configs/vocals.toml; "
         "or name one: -m FILE.safetensors; for a first look: sepkit demo"
     )
+
+
+def _known(names: list[str]) -> str:
+    if not names:
+        return "They come with plugin packages: pip install sepkit-openunmix"
+    return f"Pretrained: {', '.join(names)}"

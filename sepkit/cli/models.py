@@ -1,4 +1,4 @@
-"""`sepkit models list|info|import`"""
+"""`sepkit models list|info|fetch|import`"""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def models() -> None:
 
 @models.command("list", cls=Verb)
 def list_models() -> Report:
-    """Show the registered models and their settings."""
+    """Show the registered models and their settings, and the pretrained ones: size, licence, whether they are here."""
     from rich.table import Table
 
     from sepkit.registry import MODELS
@@ -37,20 +37,70 @@ def list_models() -> Report:
         table.add_row(
             row["name"], f"{row['distribution']} {row['version']}", row["summary"], ", ".join(row["settings"])
         )
-    return Report({"models": rows}, [table])
+    pretrained = _pretrained()
+    return Report({"models": rows, "pretrained": pretrained}, [table, *_pretrained_table(pretrained)])
+
+
+def _pretrained() -> list[dict[str, Any]]:
+    """Return a row for each pretrained model. Its files need torch, which a listing without any does not."""
+    from sepkit.registry import PRETRAINED
+
+    entries = PRETRAINED.entries()
+    if not entries:
+        return []
+    from sepkit.checkpoints.pretrained import summary
+
+    return [
+        {"distribution": e.plugin.distribution, "version": e.plugin.version, **summary(e.component)} for e in entries
+    ]
+
+
+def _pretrained_table(rows: list[dict[str, Any]]) -> list[Any]:
+    from rich.table import Table
+
+    if not rows:
+        return ["Pretrained models come with plugin packages: pip install sepkit-openunmix"]
+    table = Table("pretrained", "from", "what it is", "sources", "MB", "licence of the weights", "here")
+    for row in rows:
+        table.add_row(
+            row["name"], f"{row['distribution']} {row['version']}", row["summary"], ", ".join(row["sources"]),
+            f"{row['bytes'] / 1e6:.0f}", row["licence"], "yes" if row["on_disk"] else "no",
+        )  # fmt: skip
+    return [table, "Use one: sepkit separate song.mp3 -m NAME"]
 
 
 @models.command(cls=Verb)
 @click.argument("subject", metavar="FILE|NAME")
 def info(subject: str) -> Report:
-    """Show what a model file holds, or a registered model with its defaults: parameters and FLOPs included."""
+    """Show what a model file holds, a pretrained model, or a registered one with its defaults: parameters and FLOPs
+    included.
+    """
     from sepkit.checkpoints.info import describe
     from sepkit.checkpoints.locate import locate
+    from sepkit.checkpoints.pretrained import describe as describe_pretrained
+    from sepkit.registry import PRETRAINED
 
-    is_file = Path(subject).suffix or Path(subject).exists()
-    data = describe(locate(subject) if is_file else subject)
+    if subject in {entry.name for entry in PRETRAINED.entries()} and not Path(subject).exists():
+        data = describe_pretrained(subject)
+    else:
+        is_file = Path(subject).suffix or Path(subject).exists()
+        data = describe(locate(subject) if is_file else subject)
     width = max(len(key) for key in data)
     return Report(data, [f"{key:<{width}}  {_text(value)}" for key, value in data.items()])
+
+
+@models.command(cls=Verb)
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--sha256", metavar="HEX", default="",
+    help="Of the file whose sha256 nobody has published, if there is one: state the one that you trust.",
+)  # fmt: skip
+def fetch(name: str, sha256: str) -> Report:
+    """Download a pretrained model now, to use it later without a network. `-m NAME` does it at the first use."""
+    from sepkit.checkpoints.pretrained import fetch as fetch_model
+
+    path = fetch_model(name, sha256)
+    return Report({"name": name, "model": str(path)}, [f"Model: {path}", f"Next: sepkit separate song.mp3 -m {name}"])
 
 
 @models.command("import", cls=Verb)

@@ -31,6 +31,7 @@ data_dir = click.option(
 
 
 model = click.option(
-    "-m", "--model", metavar="FILE", default="",
-    help="Model file. Default: $SEPKIT_MODEL, then checkpoints/best_model.safetensors.",
+    "-m", "--model", metavar="FILE|NAME", default="",
+    help="Model file, or the name of a pretrained model. Default: $SEPKIT_MODEL, then "
+    "checkpoints/best_model.safetensors.",
 )  # fmt: skip

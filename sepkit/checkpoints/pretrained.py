@@ -1,0 +1,175 @@
+"""Pretrained models by name: fetched once, verified, and kept in the cache as model files like any other."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+import torch
+from filelock import FileLock
+from rich.console import Console
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from sepkit.cache.folder import cache_folder
+from sepkit.checkpoints import info, model_file, tensor_file
+from sepkit.checkpoints.pretrained_download import address, download
+from sepkit.config import RunConfig
+from sepkit.errors import ConfigError, ModelFileError, SepkitError, reason
+from sepkit.pretrained import Pretrained, WeightFile
+from sepkit.registry import PRETRAINED
+
+_DIGITS = 64
+
+
+def fetch(name: str, sha256: str = "") -> Path:
+    """Return the model file of a pretrained model, which is downloaded and made if it is not in the cache.
+
+    Args:
+        name: As a plugin offers it.
+        sha256: Of the file whose sha256 nobody has published, if there is one: stated once, by whoever trusts it.
+
+    Raises:
+        PluginError: no plugin offers it, or two do, or its network's plugin is missing.
+        ConfigError: a sha256 is to be stated, or is none.
+        ModelFileError: it cannot be downloaded or written, or is not what was published.
+    """
+    known = PRETRAINED.get(name).component
+    path = place(known)
+    if is_made(known):
+        return path
+    files = [_stated(known, file, sha256) for file in known.files]
+    Console(stderr=True).print(
+        f"{name}: {known.summary}. Licence of the weights: {known.licence}",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.parent / ".lock"):
+            if not is_made(known):  # by another process
+                _make(known, files, path)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be written ({error}); set SEPKIT_CACHE to a folder that can") from None
+    return path
+
+
+def place(known: Pretrained) -> Path:
+    """Return where the model file of a pretrained model is, once it is made."""
+    return cache_folder() / "pretrained" / known.name / f"{known.name}.safetensors"
+
+
+def is_made(known: Pretrained) -> bool:
+    """Return whether the model file is there, of the files and for the network that the installed plugin describes."""
+    try:
+        with safe_open(place(known), "pt") as file:
+            manifest = json.loads(file.metadata()["sepkit"])
+        checksums = manifest["pretrained"]["files"]
+        return (
+            list(checksums) == [file.name for file in known.files]
+            and all(checksums[file.name].startswith(file.sha256) for file in known.files)
+            and type(known.model).model_validate(manifest["model"]) == known.model
+            and type(known.audio)(**manifest["audio"]) == known.audio
+        )
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def summary(known: Pretrained) -> dict[str, Any]:
+    """Return what is known of a pretrained model before it is downloaded, as JSON values."""
+    return {
+        "name": known.name,
+        "summary": known.summary,
+        "licence": known.licence,
+        "model": known.model.name,
+        "sample_rate": known.audio.sample_rate,
+        "channels": known.audio.channels,
+        "sources": list(known.audio.sources),
+        "bytes": known.bytes,
+        "files": [{"url": file.url, "sha256": file.sha256} for file in known.files],
+        "on_disk": str(place(known)) if is_made(known) else None,
+    }
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return what the model file of a pretrained model holds; before it is downloaded, what is known of it.
+
+    Raises:
+        PluginError: no plugin offers it, or two do.
+        ModelFileError: the file cannot be used.
+    """
+    known = PRETRAINED.get(name).component
+    if is_made(known):
+        return info.describe(place(known))
+    return (
+        summary(known)
+        | {"settings": known.model.model_dump(mode="json")}
+        | info.cost(known.model.build(known.audio), known.audio)
+    )
+
+
+def _stated(known: Pretrained, file: WeightFile, sha256: str) -> WeightFile:
+    """Return the file with a checksum: the published one, or else the one that the user states."""
+    if file.sha256:
+        return file
+    command = f"sepkit models fetch {known.name} --sha256 HEX"
+    if not sha256:
+        raise ConfigError(
+            f"nobody has published the sha256 of {file.name}, so state the one that you trust, once: {command} "
+            f"(with a copy of {file.url}: sha256sum {file.name})"
+        )
+    if len(sha256) != _DIGITS or set(sha256.lower()) - set("0123456789abcdef"):
+        raise ConfigError(f"{sha256} is no sha256, which has {_DIGITS} hexadecimal digits: {command}")
+    return replace(file, sha256=sha256.lower())
+
+
+def _make(known: Pretrained, files: list[WeightFile], path: Path) -> None:
+    """Bring the files, and make a model file of them, which takes their place."""
+    brought = [path.parent / file.name for file in files]
+    checksums = {}
+    for file, target in zip(files, brought, strict=True):
+        try:
+            checksums[file.name] = download(file, target)
+        except OSError as error:
+            raise ModelFileError(_by_hand(known, file, path.parent, error)) from None
+    tensor_file.write(path, _weights(known, brought), _manifest(known, checksums))
+    for target in brought:
+        target.unlink()
+
+
+def _by_hand(known: Pretrained, file: WeightFile, folder: Path, error: OSError) -> str:
+    match error:
+        case HTTPError():
+            cause = f"HTTP {error.code} {error.reason}"
+        case URLError():
+            cause = str(error.reason)
+        case _:
+            cause = str(error) or type(error).__name__
+    missing = [wanted.url for wanted in known.files if not (folder / wanted.name).exists()]
+    return (
+        f"{known.name} is not on this machine, and {file.name} cannot be downloaded from {address(file)} ({cause}). "
+        f"Try again; or get {' '.join(missing)} elsewhere and put {'it' if len(missing) == 1 else 'them'} into {folder}"
+    )
+
+
+def _weights(known: Pretrained, paths: list[Path]) -> dict[str, Tensor]:
+    """Return the state dict, which fits the network."""
+    with torch.device("meta"):
+        expected = known.model.build(known.audio).state_dict()
+    try:
+        weights = known.weights(paths)
+    except SepkitError:
+        raise
+    except Exception as error:
+        raise ModelFileError(
+            f"{known.name}: its files hold other weights than its plugin knows ({reason(error)})"
+        ) from error
+    model_file.check_weights(paths[0], expected, weights)
+    return weights
+
+
+def _manifest(known: Pretrained, checksums: Mapping[str, str]) -> dict[str, Any]:
+    config = RunConfig(audio=known.audio, model=known.model, separate=known.separate)
+    manifest = model_file.manifest_of(config, licence=known.licence)
+    return manifest | {"pretrained": {"name": known.name, "files": dict(checksums)}}
