@@ -59,9 +59,9 @@ def reject_unknown_keys(data: Any, known: dict[str, Any]) -> None:
 class AudioSpec:
     """What a network hears and estimates: rate in Hz, channel count, and the names of its sources in output order."""
 
-    sample_rate: int = Field(default=22050, ge=LOWEST_RATE, le=HIGHEST_RATE)
-    channels: int = Field(default=1, ge=1, le=MOST_CHANNELS)
-    sources: tuple[str, ...] = Field(default=("vocals",), min_length=1)
+    sample_rate: int = Field(default=22050, ge=LOWEST_RATE, le=HIGHEST_RATE, description="Hz")
+    channels: int = Field(default=1, ge=1, le=MOST_CHANNELS, description="1: mono, 2: stereo")
+    sources: tuple[str, ...] = Field(default=("vocals",), min_length=1, description="stems that the network estimates")
 
     @model_validator(mode="before")
     @classmethod

@@ -42,15 +42,25 @@ def _only(name: str) -> Any:
 class RunConfig(Section):
     """A whole run: what to hear, learn from, learn with, and how to separate afterwards."""
 
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    audio: AudioSpec = AudioSpec()
-    datasets: tuple[AnyDataset, ...] = Field(default_factory=lambda: _only("folder"), min_length=1)
-    model: AnyModel = Field(default_factory=lambda: _only("crnn")[0])
-    losses: tuple[AnyLoss, ...] = Field(default_factory=lambda: _only("l1"), min_length=1)
-    metrics: tuple[AnyMetric, ...] = Field(default_factory=lambda: _only("sdr"), min_length=1)
-    augmentations: tuple[AnyAugmentation, ...] = ()
-    train: TrainSettings = TrainSettings()
-    separate: SeparateSettings = SeparateSettings()
+    seed: int = Field(default=0, ge=0, lt=2**63, description="of all that is random in a run")
+    audio: AudioSpec = Field(default=AudioSpec(), description="what the network hears and estimates")
+    datasets: tuple[AnyDataset, ...] = Field(
+        default_factory=lambda: _only("folder"), min_length=1, description='corpora to learn from; by default "folder"'
+    )
+    model: AnyModel = Field(default_factory=lambda: _only("crnn")[0], description='the network; by default "crnn"')
+    losses: tuple[AnyLoss, ...] = Field(
+        default_factory=lambda: _only("l1"),
+        min_length=1,
+        description='their weighted sum is minimised; by default "l1"',
+    )
+    metrics: tuple[AnyMetric, ...] = Field(
+        default_factory=lambda: _only("sdr"), min_length=1, description='scores of `evaluate`; by default "sdr"'
+    )
+    augmentations: tuple[AnyAugmentation, ...] = Field(
+        default=(), description="random changes of training chunks, in their order; by default none"
+    )
+    train: TrainSettings = Field(default=TrainSettings(), description="how to train")
+    separate: SeparateSettings = Field(default=SeparateSettings(), description="how to separate afterwards")
 
     @model_validator(mode="after")
     def _residual_is_no_source(self) -> "RunConfig":

@@ -10,9 +10,9 @@ from sepkit.component import Section, check_stem_name
 class OptimizerSettings(Section):
     """`[train.optimizer]`"""
 
-    name: Literal["adam", "adamw", "sgd"] = "adam"
+    name: Literal["adam", "adamw", "sgd"] = Field(default="adam", description="what turns gradients into steps")
     lr: float = Field(default=1e-3, gt=0, description="learning rate")
-    weight_decay: float = Field(default=1e-5, ge=0)
+    weight_decay: float = Field(default=1e-5, ge=0, description="pull of each weight towards zero")
     momentum: float = Field(default=0.9, ge=0, lt=1, description='of "sgd" only')
 
 
@@ -49,9 +49,11 @@ class ValidationSettings(Section):
 class TrainSettings(Section):
     """`[train]`"""
 
-    epochs: int = Field(default=1000, ge=1)
-    batch_size: int = Field(default=32, ge=1, le=65536)
-    steps_per_epoch: int = Field(default=500, ge=0, description="0: as many as cover the corpus once")
+    epochs: int = Field(default=1000, ge=1, description="at most; patience may end the run before")
+    batch_size: int = Field(default=32, ge=1, le=65536, description="examples in a step")
+    steps_per_epoch: int = Field(
+        default=500, ge=0, description="steps between two validations; 0: as many as cover the corpus once"
+    )
     chunk_seconds: float = Field(default=4.0, ge=0.1, le=600, description="length of a training example")
     remix: float = Field(default=0.7, ge=0, le=1, description="share of examples mixed from different songs")
     silent: float = Field(default=0.05, ge=0, le=1, description="share of examples in which a source is left out")
@@ -82,9 +84,9 @@ class TrainSettings(Section):
         default=10.0, gt=0, description="the state is saved after each epoch, and within one after this time"
     )
     workers: int = Field(default=2, ge=0, description="processes that load data; 0: the training process itself")
-    optimizer: OptimizerSettings = OptimizerSettings()
-    schedule: ScheduleSettings = ScheduleSettings()
-    validation: ValidationSettings = ValidationSettings()
+    optimizer: OptimizerSettings = Field(default=OptimizerSettings(), description="how weights are changed")
+    schedule: ScheduleSettings = Field(default=ScheduleSettings(), description="how the learning rate changes")
+    validation: ValidationSettings = Field(default=ValidationSettings(), description="what tells how good it is")
 
     @model_validator(mode="after")
     def _is_measured_in_time(self) -> "TrainSettings":

@@ -20,8 +20,8 @@ class Gain(LimitedAugmentation):
 
     limits = ("low_db", "high_db")
     name: Literal["gain"] = "gain"
-    low_db: float = Field(default=-6.0, ge=-60, le=60)
-    high_db: float = Field(default=6.0, ge=-60, le=60)
+    low_db: float = Field(default=-6.0, ge=-60, le=60, description="lowest gain")
+    high_db: float = Field(default=6.0, ge=-60, le=60, description="highest gain")
 
     def build(self, audio: AudioSpec) -> Augmentation:
         """Return (stems, mixture, rng) -> (stems, mixture)."""

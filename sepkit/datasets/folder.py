@@ -26,7 +26,9 @@ class Folder(DatasetConfig):
     """
 
     name: Literal["folder"] = "folder"
-    root: Path = Path("data/train")
+    root: Path = Field(
+        default=Path("data/train"), description="folder of songs, or of the folders train, validation and test"
+    )
     group: str = Field(
         default="", description="regular expression on a song's name; what it matches stays in one split"
     )

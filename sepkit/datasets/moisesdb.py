@@ -34,7 +34,7 @@ class MoisesDB(DatasetConfig):
     """
 
     name: Literal["moisesdb"] = "moisesdb"
-    root: Path = Path("data/moisesdb")
+    root: Path = Field(default=Path("data/moisesdb"), description="where the corpus was unpacked")
     stems: Literal[4, 5, 6] = Field(
         default=4,
         description="4: vocals, drums, bass and the rest as other; 5: guitar apart; 6: guitar and piano apart",

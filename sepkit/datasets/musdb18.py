@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from sepkit.component import AudioFile, DatasetConfig, Stream, Track
 from sepkit.datasets import musdb
 
@@ -21,7 +23,7 @@ class MUSDB18(DatasetConfig):
     """
 
     name: Literal["musdb18"] = "musdb18"
-    root: Path = Path("data/musdb18")
+    root: Path = Field(default=Path("data/musdb18"), description="where the corpus was unpacked")
 
     def tracks(self, split: str) -> list[Track]:
         """Return the tracks of an official split, or of "all".

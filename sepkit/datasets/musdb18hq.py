@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from sepkit.component import DatasetConfig, Track
 from sepkit.datasets import musdb
 from sepkit.errors import CorpusError
@@ -14,7 +16,7 @@ class MUSDB18HQ(DatasetConfig):
     """MUSDB18-HQ: 86 + 14 + 50 songs of vocals, drums, bass and other, uncompressed. The corpus to train on first."""
 
     name: Literal["musdb18hq"] = "musdb18hq"
-    root: Path = Path("data/musdb18hq")
+    root: Path = Field(default=Path("data/musdb18hq"), description="where the corpus was unpacked")
 
     def tracks(self, split: str) -> list[Track]:
         """Return the tracks of an official split, or of "all".

@@ -45,7 +45,7 @@ class Slakh2100(DatasetConfig):
     """
 
     name: Literal["slakh2100"] = "slakh2100"
-    root: Path = Path("data/slakh2100")
+    root: Path = Field(default=Path("data/slakh2100"), description="where the corpus was unpacked")
     splits: Literal["redux", "orig", "split2"] = Field(
         default="redux", description='official splits; "redux" omits 390 songs that leak from one into another'
     )

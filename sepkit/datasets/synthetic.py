@@ -21,12 +21,12 @@ class Synthetic(DatasetConfig):
     """
 
     name: Literal["synthetic"] = "synthetic"
-    root: Path = Path("data/synthetic")
+    root: Path = Field(default=Path("data/synthetic"), description="where the songs are made")
     train: int = Field(default=10, ge=1, le=1000, description="songs to train on")
     validation: int = Field(default=2, ge=1, le=1000, description="songs to validate on")
     test: int = Field(default=2, ge=1, le=1000, description="songs to test on")
     seconds: float = Field(default=24.0, ge=1, le=600, description="length of a song")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="another one gives other songs")
 
     def tracks(self, split: str) -> list[Track]:
         """Return the tracks of a split, or of "all"; songs that are not there yet are rendered.

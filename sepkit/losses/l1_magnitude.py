@@ -19,8 +19,8 @@ class L1Magnitude(LossConfig):
     """
 
     name: Literal["l1_magnitude"] = "l1_magnitude"
-    n_fft: int = Field(default=1024, ge=16)
-    hop_length: int = Field(default=256, ge=1)
+    n_fft: int = Field(default=1024, ge=16, description="length of the STFT window in samples")
+    hop_length: int = Field(default=256, ge=1, description="samples between STFT frames")
 
     def build(self, audio: AudioSpec) -> "Loss":
         """Return the loss on waveforms [batch, source, channel, time]."""

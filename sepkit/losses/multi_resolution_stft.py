@@ -28,7 +28,9 @@ class MultiResolutionSTFT(LossConfig):
     """
 
     name: Literal["multi_resolution_stft"] = "multi_resolution_stft"
-    n_ffts: tuple[Annotated[int, Field(ge=16)], ...] = Field(default=(512, 1024, 2048), min_length=1)
+    n_ffts: tuple[Annotated[int, Field(ge=16)], ...] = Field(
+        default=(512, 1024, 2048), min_length=1, description="lengths of the STFT windows in samples"
+    )
     hop_share: float = Field(default=0.25, gt=0, le=1, description="hop as a share of each FFT size")
     convergence_weight: float = Field(default=1.0, ge=0, description="factor of the spectral convergence")
     log_weight: float = Field(default=1.0, ge=0, description="factor of the L1 of log magnitudes")
