@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/installed  ## install, then train, separate and evaluate in minutes
 	$(BIN)/sepkit demo
@@ -16,6 +16,9 @@ lint: $(VENV)/installed-dev  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-dev  ## write docs/commands.md and docs/settings.md from the code
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) sepkit-demo
