@@ -20,7 +20,7 @@ from sepkit.audio.channels import to_channels
 from sepkit.audio.resample import resample
 from sepkit.component import AudioSpec, ModelConfig
 from sepkit.models.crnn import CRNN
-from sepkit.models.stft import analyse, synthesise
+from sepkit.models.stft import magnitudes, masked
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
@@ -98,18 +98,17 @@ def ideal_ratio_mask(references: Samples, mixture: Samples, sample_rate: int, re
     for start in range(0, time, step):
         first, last = max(0, start - margin), min(time, start + step + margin)
         for channel, mixed in enumerate(mixture[:, first:last]):
-            masked = _masked(references[:, channel, first:last], mixed, size)
-            estimates[:, channel, start : start + step] = masked[:, start - first :][:, :step]
+            estimate = _ideal(references[:, channel, first:last], mixed, size)
+            estimates[:, channel, start : start + step] = estimate[:, start - first :][:, :step]
     return estimates
 
 
-def _masked(references: Samples, mixture: Samples, size: Resolution) -> Samples:
+def _ideal(references: Samples, mixture: Samples, size: Resolution) -> Samples:
     """[source, time], [time] -> [source, time]"""
     window = torch.hann_window(size.n_fft)
-    spectrum = analyse(torch.from_numpy(mixture), window, size.hop_length)
-    magnitudes = analyse(torch.from_numpy(references), window, size.hop_length).abs()
-    masks = magnitudes / magnitudes.sum(0).clamp(min=torch.finfo(torch.float32).tiny)
-    estimates: Samples = synthesise(masks * spectrum, window, size.hop_length, len(mixture)).numpy()
+    true = magnitudes(torch.from_numpy(references), window, size.hop_length)
+    masks = true / true.sum(0).clamp(min=torch.finfo(torch.float32).tiny)
+    estimates: Samples = masked(torch.from_numpy(mixture), masks, window, size.hop_length).numpy()
     return estimates
 
 

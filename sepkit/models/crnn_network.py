@@ -9,7 +9,6 @@ rate whose STFT has the same bins in Hz and the same frames in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +18,7 @@ from torch.nn import functional
 from sepkit.component import AudioSpec
 from sepkit.models.crnn import CRNN
 from sepkit.models.gru import BidirectionalGRU
-from sepkit.models.stft import analyse, synthesise
+from sepkit.models.stft import magnitudes, masked
 
 # Width in Hz of the top of the trained band, from whose mean mask follows the mask above it.
 EXTENSION_HZ = 2000.0
@@ -48,24 +47,12 @@ class CRNNModule(nn.Module):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate [B, C, time] of any length into [B, S, C, time]."""
-        # One channel after the other: a song may have many, and their spectra would fill the memory together.
-        spectra: Iterable[Tensor] = map(self._analyse, mixture.unbind(1))
-        if mixture.shape[1] <= 2:
-            spectra = list(spectra)  # few enough, and their mean is the mid's: a transform less
-            mid = spectra[0] if len(spectra) == 1 else torch.add(*spectra) * 0.5
-        else:
-            mid = self._analyse(mixture.mean(1))
-        magnitude = mid.abs().transpose(1, 2)
-        del mid
+        hop = self.size.hop_length
+        magnitude = magnitudes(mixture.mean(1), self.window, hop).transpose(1, 2)
         mask = self.band_mask(magnitude).transpose(2, 3).contiguous()
-        estimates = [self._synthesise(spectrum[:, None], mask, mixture.shape[-1]) for spectrum in spectra]
-        return torch.stack(estimates, 2)
-
-    def _analyse(self, signal: Tensor) -> Tensor:
-        return analyse(signal, self.window, self.size.hop_length)
-
-    def _synthesise(self, spectrum: Tensor, mask: Tensor, time: int) -> Tensor:
-        return synthesise(spectrum, self.window, self.size.hop_length, time, mask)
+        # One channel after the other, as a song may have many.
+        channels = [masked(channel[:, None], mask, self.window, hop) for channel in mixture.unbind(1)]
+        return torch.stack(channels, 2)
 
     def band_mask(self, magnitude: Tensor) -> Tensor:
         """Return the mask [B, S, n_fft / 2 + 1, T] of any STFT size for an unscaled magnitude [B, n_fft / 2 + 1, T]."""

@@ -1,11 +1,11 @@
-"""Short-time Fourier transform and its inverse, centred, with zeros around the signal, so that any length is valid.
+"""Masks on the short-time Fourier transform: centred, with zeros around the signal, so that any length is valid.
 
 The same numbers as `torch.stft` and `torch.istft`, but frames come before bins: transforms and masks then run over
 memory in its order, which takes a third of the time on a CPU. D. Griffin, J. Lim, "Signal estimation from modified
 short-time Fourier transform", IEEE TASSP 1984.
 
-Where no gradient is wanted, some frames at a time pass all steps, so that they stay in the cache of a core: another
-third of the time, and no memory for what is in between.
+Where no gradient is wanted, some frames at a time pass all steps, from signal to signal: they stay in the cache of a
+core, and no spectrum is ever in memory as a whole.
 """
 
 from collections.abc import Iterator
@@ -18,32 +18,42 @@ from torch.nn import functional
 _AT_ONCE = 128
 
 
-def analyse(signal: Tensor, window: Tensor, hop: int) -> Tensor:
-    """[..., time] -> [..., frame, bin], complex; 1 + time // hop frames of len(window) / 2 + 1 bins."""
-    around = len(window) // 2
-    frames = functional.pad(signal.float(), (around, around)).unfold(-1, len(window), hop)
-    spectrum = torch.empty(*frames.shape[:-1], around + 1, dtype=torch.complex64, device=signal.device)
-    for part in _parts(frames.shape[-2]):
-        spectrum[..., part, :] = torch.fft.rfft(frames[..., part, :] * window)
-    return spectrum
+def magnitudes(signal: Tensor, window: Tensor, hop: int) -> Tensor:
+    """[..., time] -> [..., frame, bin]: 1 + time // hop frames of len(window) / 2 + 1 bins."""
+    frames = _frames(signal, window, hop)
+    result = signal.new_empty(*frames.shape[:-1], len(window) // 2 + 1)
+    for part in _parts(frames):
+        result[..., part, :] = torch.fft.rfft(frames[..., part, :] * window).abs()
+    return result
 
 
-def synthesise(spectrum: Tensor, window: Tensor, hop: int, time: int, mask: Tensor | None = None) -> Tensor:
-    """[..., frame, bin] -> [..., time]: the signal whose frames come closest to those given, times a mask."""
-    count, length = spectrum.shape[-2], len(window)
-    shape = spectrum.shape if mask is None else torch.broadcast_shapes(spectrum.shape, mask.shape)
+def masked(signal: Tensor, mask: Tensor, window: Tensor, hop: int) -> Tensor:
+    """Apply a mask [..., frame, bin] to a signal [..., time]: return [..., time], the other dimensions broadcast.
+
+    It is the signal whose frames come closest to those of `signal` times the mask.
+    """
+    frames = _frames(signal, window, hop)
+    count, length, time = *frames.shape[-2:], signal.shape[-1]
     rows = count + -(-length // hop) - 1
-    total, weight = window.new_zeros(*shape[:-2], rows, hop), window.new_zeros(rows, hop)
-    for part in _parts(count):
-        bins = spectrum[..., part, :] if mask is None else mask[..., part, :] * spectrum[..., part, :]
+    total = window.new_zeros(*torch.broadcast_shapes(signal.shape[:-1], mask.shape[:-2]), rows, hop)
+    weight = window.new_zeros(rows, hop)
+    for part in _parts(frames):
+        bins = torch.fft.rfft(frames[..., part, :] * window) * mask[..., part, :]
         _overlap(total, torch.fft.irfft(bins, length), window, part.start)
     _overlap(weight, torch.ones_like(window).expand(count, -1), window.square(), 0)
     kept = slice(length // 2, length // 2 + time)
     return total.flatten(-2)[..., kept] / weight.flatten()[kept].clamp(min=1e-8)
 
 
-def _parts(count: int) -> Iterator[slice]:
-    step = max(1, count) if torch.is_grad_enabled() else _AT_ONCE
+def _frames(signal: Tensor, window: Tensor, hop: int) -> Tensor:
+    """[..., time] -> [..., frame, sample], seen in the signal and not copied."""
+    around = len(window) // 2
+    return functional.pad(signal.float(), (around, around)).unfold(-1, len(window), hop)
+
+
+def _parts(frames: Tensor) -> Iterator[slice]:
+    count = frames.shape[-2]
+    step = count if torch.is_grad_enabled() else _AT_ONCE
     return (slice(first, min(first + step, count)) for first in range(0, count, step))
 
 
