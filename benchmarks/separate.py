@@ -140,10 +140,10 @@ def network(bench: Bench) -> Iterator[Goal]:
     runs = {backend: _mask_network(separator, minute) for backend, separator in separators.items()}
     times = _in_turn({backend: run for backend, (run, _) in runs.items()}, 3 * bench.rounds)
     after = _matrix_rate()
-    rate, chunks = fmean((before, after)), runs["onnx"][1]
+    rate, minutes = fmean((before, after)), runs["onnx"][1]
     plain = float(describe(bench.model)["gflop_per_minute"])
-    work = plain * chunks * separators["onnx"].settings.chunk_seconds / 60
-    print(f"A minute: {plain:.1f} GFLOP, {work:.1f} with overlap ({chunks} chunks). {MATRIX}³ matrix product: "
+    work = plain * minutes
+    print(f"A minute: {plain:.1f} GFLOP, {work:.1f} with overlap. {MATRIX}³ matrix product: "
           f"{before:.0f} GFLOP/s before, {after:.0f} after.\n")  # fmt: skip
     rows = [
         (f"sepkit, {backend}", f"{median(t):.2f} s", f"{min(t):.2f} s",
@@ -259,8 +259,8 @@ def _matrix_rate() -> float:
     return 2e-9 * MATRIX**3 / median(times[2:])
 
 
-def _mask_network(separator: Separator, mixture: Tensor) -> tuple[Callable[[], None], int]:
-    """Return what runs the mask network on all chunks of a song, as the separator does, and how many they are."""
+def _mask_network(separator: Separator, mixture: Tensor) -> tuple[Callable[[], None], float]:
+    """Return what runs the mask network on all chunks of a song, as the separator does, and the minutes of them all."""
     engine = separator.engine(RATE, 2)
     spectra: list[Tensor] = []
     mask_network = engine.network.get_submodule("mask_network")
@@ -280,7 +280,8 @@ def _mask_network(separator: Separator, mixture: Tensor) -> tuple[Callable[[], N
             for _ in in_order(mask, spectra, threads):
                 pass
 
-    return run, len(spectra)
+    frames = separator.settings.chunk_seconds / spectra[0].shape[-1]
+    return run, sum(spectrum.shape[-1] for spectrum in spectra) * frames / 60
 
 
 if __name__ == "__main__":

@@ -78,13 +78,22 @@ def separate_files(
         ConfigError: a stem that the model does not make, one output file for several songs or stems, or an output
             folder that is the songs' own.
     """
+    job, songs = job_of(separator, decoder, inputs, wish)
+    watcher.found(len(songs))
+    with WorkFolder(wish.output.root) as work:
+        return _Run(job, work, watcher).all(songs)
+
+
+def job_of(separator: Separator, decoder: Decoder, inputs: Sequence[Path], wish: Wish) -> tuple[Job, list[Song]]:
+    """Return what separates the songs of a batch, and the songs.
+
+    Raises:
+        ConfigError: see `separate_files`.
+    """
     separator.check_stems(wish.stems)
     songs = find_songs(inputs)
     _check(songs, inputs, wish)
-    watcher.found(len(songs))
-    with WorkFolder(wish.output.root) as work:
-        job = Job(separator, decoder, wish, frozenset(song.path.resolve() for song in songs))
-        return _Run(job, work, watcher).all(songs)
+    return Job(separator, decoder, wish, frozenset(song.path.resolve() for song in songs)), songs
 
 
 @dataclass(slots=True)
@@ -131,7 +140,7 @@ class _Run:
             stems = self.job.grow(plan, folder, self.watcher.begun(song))
         except Exception as error:  # noqa: BLE001  whatever one song does, the next one is done
             stack.close()
-            return _known(_failed(song, error))
+            return _known(failed(song, error))
         except BaseException:
             stack.close()
             raise
@@ -143,7 +152,7 @@ class _Run:
             try:
                 return Result(plan.song.path, self.job.finish(plan, stems, folder))
             except Exception as error:  # noqa: BLE001
-                return _failed(plan.song, error)
+                return failed(plan.song, error)
             finally:
                 self._converting.remove(stems)
 
@@ -154,7 +163,8 @@ def _known(result: Result) -> Future[Result]:
     return future
 
 
-def _failed(song: Song, error: Exception) -> Result:
+def failed(song: Song, error: Exception) -> Result:
+    """Return the result of a song that has failed."""
     if isinstance(error, SepkitError):
         return Result(song.path, None, str(error), error.exit_code)
     return Result(song.path, None, f"{song.path}: {reason(error)}", 1)

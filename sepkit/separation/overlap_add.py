@@ -2,7 +2,8 @@
 
 Chunk k covers the samples [k * hop, k * hop + chunk), hop = chunk - overlap. Within each overlap the earlier chunk
 fades out and the later one in, linearly, so each sample's weights add up to one: with a process that returns its
-input, the output is the input. The last chunk is filled up with zeros and always reaches beyond the overlap before it.
+input, the output is the input. The last chunk is as short as what is left, which always reaches beyond the overlap
+before it; less than a quarter of a chunk is filled up to that with zeros, for networks that need some length.
 Where the chunks lie depends on the signal alone and not on the blocks in which it comes, so a stream and a whole song
 give the same samples.
 """
@@ -35,10 +36,15 @@ class Chunking:
         """Samples from the start of a chunk to the start of the next."""
         return self.chunk - self.overlap
 
+    @property
+    def shortest(self) -> int:
+        """Samples that a chunk has at least."""
+        return -(-self.chunk // 4)
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A chunk [..., chunk] of which `length` samples are signal; the last one may be filled up with zeros."""
+    """A chunk [..., time] of which `length` samples are signal; the last one may be shorter, and end with zeros."""
 
     samples: Tensor
     length: int
@@ -61,24 +67,23 @@ def cut(blocks: Iterable[Tensor], chunking: Chunking) -> Iterator[Chunk]:
     if waiting.touched:
         chunk = _after(before, waiting.take(len(waiting)))
         length = chunk.shape[-1]
-        yield Chunk(functional.pad(chunk, (0, chunking.chunk - length)), length, last=True)
+        yield Chunk(functional.pad(chunk, (0, max(0, chunking.shortest - length))), length, last=True)
 
 
 def cross_fade(estimates: Iterable[tuple[Chunk, Tensor]], chunking: Chunking) -> Iterator[Tensor]:
-    """Yield the signal [..., any] that estimates of consecutive chunks, each [..., chunk], make together."""
+    """Yield the signal [..., any] that estimates of consecutive chunks, as long as these, make together."""
     before: Tensor | None = None
     for chunk, estimate in estimates:
-        if before is not None and chunking.overlap:
-            fade = (torch.arange(chunking.overlap, dtype=estimate.dtype) + 0.5) / chunking.overlap
-            estimate = estimate.clone()  # noqa: PLW2901  it belongs to who made it
-            estimate[..., : chunking.overlap] *= fade
-            estimate[..., : chunking.overlap] += before * (1 - fade)
+        seam = chunking.overlap if before is not None else 0
+        if before is not None and seam:
+            fade = (torch.arange(seam, dtype=estimate.dtype) + 0.5) / seam
+            yield estimate[..., :seam] * fade + before * (1 - fade)
         before = estimate[..., chunking.hop :]
-        yield estimate[..., : chunk.length if chunk.last else chunking.hop]
+        yield estimate[..., seam : chunk.length if chunk.last else chunking.hop]
 
 
 def overlap_add(process: Callable[[Tensor], Tensor], mixture: Tensor, chunking: Chunking) -> Tensor:
-    """Apply `process`, [channel, chunk] -> [source, channel, chunk], to all of `mixture` [channel, time].
+    """Apply `process`, [channel, any] -> [source, channel, any], to all of `mixture` [channel, time].
 
     Returns [source, channel, time].
     """

@@ -117,7 +117,8 @@ class Engine:
         # One channel at a time keeps the stereo image of a model that hears fewer or more channels.
         heard = chunks if hears else chunks.flatten(0, 1)[:, None].expand(-1, self.channels, -1)
         with torch.inference_mode(), self._precision():
-            estimates = torch.cat([self._on_cpu(self.network(self._on_device(x)).float()) for x in heard.split(batch)])
+            parts = [self._on_cpu(self.network(self._on_device(x)).float()) for x in heard.split(batch)]
+            estimates = parts[0] if len(parts) == 1 else torch.cat(parts)
         return estimates if hears else estimates.mean(2).unflatten(0, chunks.shape[:2]).transpose(1, 2)
 
     def _precision(self) -> AbstractContextManager[None]:
