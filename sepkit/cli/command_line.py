@@ -13,7 +13,8 @@ def again(ctx: click.Context, without: Collection[str] = (), adding: Collection[
 
     Where torchrun has started it on this machine, so will the command.
     """
-    words = [*_starter(), *ctx.command_path.split()[1:]]
+    program, *verb = ctx.command_path.split()
+    words = [*_starter(program), *verb]
     for parameter in ctx.command.params:
         name = parameter.name or ""
         if name not in without and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
@@ -30,9 +31,9 @@ def _typed(parameter: click.Parameter, value: object) -> list[str]:
     return [word for item in values for word in (parameter.opts[-1], str(item))]
 
 
-def _starter() -> list[str]:
+def _starter(program: str) -> list[str]:
     world, here = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if world == 1:
-        return ["sepkit"]
+        return [program]
     machines = ["--nnodes", str(world // here)] if world > here else []
     return ["torchrun", *machines, "--nproc-per-node", str(here), "-m", "sepkit"]

@@ -14,6 +14,7 @@ from sepkit.cli.verb import Report, Verb, one_line
 from sepkit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sepkit.audio.encoding import BitDepth, Format
     from sepkit.separation.batch import Result, Results, Watcher
     from sepkit.separation.songs.inputs import Song
     from sepkit.separation.songs.job import Progress, Wish
@@ -83,30 +84,51 @@ def separate(
     """
     from sepkit.audio.decoder import Decoder
 
-    if residual and no_residual:
-        raise ConfigError("--residual and --no-residual contradict each other; give one")
-    if skip_existing and overwrite:
-        raise ConfigError("--skip-existing and --overwrite contradict each other; give one")
+    residual = residual_of(residual, no_residual=no_residual)
     with Decoder() as decoder:
         decoder.begin()  # while torch is imported
         from sepkit.checkpoints.locate import locate
         from sepkit.separation import Separator
         from sepkit.separation.batch import separate_files
         from sepkit.separation.engine.memory import share_one_heap
-        from sepkit.separation.songs.job import Wish
-        from sepkit.separation.songs.output import Output
 
-        wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
-        to = Output.of(output, format_, bit_depth, template)
-        wish = Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing)
+        wish = wish_of(output, stems, format_, bit_depth, template, start, duration, skip_existing, overwrite)
         if report:
             _report_file(wish)
         share_one_heap()
-        residual = "" if no_residual else residual
         separator = Separator.load(locate(model), device, band=band, backend=backend, residual=residual)
-        with _Display() as display:
+        with Display() as display:
             results = separate_files(separator, decoder, inputs, wish, display.watcher())
-    return _report(results, _write_report(results, wish) if report else None)
+    return report_of(results, _write_report(results, wish) if report else None)
+
+
+def residual_of(name: str | None, *, no_residual: bool) -> str | None:
+    """Return the residual's name that --residual and --no-residual mean: none is empty, that of the model is None."""
+    if name and no_residual:
+        raise ConfigError("--residual and --no-residual contradict each other; give one")
+    return "" if no_residual else name
+
+
+def wish_of(
+    output: Path,
+    stems: str,
+    format_: Format | None,
+    bit_depth: BitDepth | None,
+    template: str,
+    start: float,
+    duration: float | None,
+    skip_existing: bool,
+    overwrite: bool,
+) -> Wish:
+    """Return what the options of these names mean."""
+    from sepkit.separation.songs.job import Wish
+    from sepkit.separation.songs.output import Output
+
+    if skip_existing and overwrite:
+        raise ConfigError("--skip-existing and --overwrite contradict each other; give one")
+    wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
+    to = Output.of(output, format_, bit_depth, template)
+    return Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing)
 
 
 def _report_file(wish: Wish) -> None:
@@ -122,7 +144,7 @@ def _write_report(results: Results, wish: Wish) -> Path:
     return write_report_of(results.songs, wish)
 
 
-class _Display:
+class Display:
     """Says on stderr how far the songs have come, and what is to be known of each as soon as it is.
 
     In a terminal a bar shows the song that is worked on; elsewhere, each of several songs has a line when it is done.
@@ -171,7 +193,8 @@ class _Display:
             self._bars.say(one_line(f"{self._done}/{self._songs} {result.input}"))
 
 
-def _report(results: Results, page: Path | None) -> Report:
+def report_of(results: Results, page: Path | None) -> Report:
+    """Return what became of all songs, for --json and for a person, and the exit code."""
     failed = [result for result in results.songs if result.error]
     skipped = [result for result in results.songs if result.written and result.written.skipped]
     done = len(results.songs) - len(failed)

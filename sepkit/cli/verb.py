@@ -63,13 +63,13 @@ class Verb(click.Command):
         ctx.exit(report.exit_code)
 
 
-def run(group: click.Group, args: list[str] | None) -> int:
-    """Run the command line and return its exit code; usage errors are one line as well."""
+def run(group: click.Group, args: list[str] | None, name: str = "sepkit") -> int:
+    """Run the command line of the program `name` and return its exit code; usage errors are one line as well."""
     _warn_on_stderr()
     args = sys.argv[1:] if args is None else args
     try:
         with _tidy_end():
-            result = group.main(args, prog_name="sepkit", standalone_mode=False)
+            result = group.main(args, prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
