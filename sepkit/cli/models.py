@@ -60,13 +60,14 @@ def _pretrained_table(rows: list[dict[str, Any]]) -> list[Any]:
 
     if not rows:
         return ["Pretrained models come with plugin packages: pip install sepkit-openunmix"]
-    table = Table("pretrained", "from", "what it is", "sources", "MB", "licence of the weights", "here")
+    table = Table("pretrained", "stems", "MB", "licence of the weights", "here")
+    table.columns[0].no_wrap = True  # to be typed
     for row in rows:
         table.add_row(
-            row["name"], f"{row['distribution']} {row['version']}", row["summary"], ", ".join(row["sources"]),
-            f"{row['bytes'] / 1e6:.0f}", row["licence"], "yes" if row["on_disk"] else "no",
+            row["name"], ", ".join(row["sources"]), f"{row['bytes'] / 1e6:.0f}", row["licence"],
+            "yes" if row["on_disk"] else "no",
         )  # fmt: skip
-    return [table, "Use one: sepkit separate song.mp3 -m NAME"]
+    return [table, "More of one: sepkit models info NAME. Use it: sepkit separate song.mp3 -m NAME"]
 
 
 @models.command(cls=Verb)

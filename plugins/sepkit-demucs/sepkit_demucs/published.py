@@ -16,7 +16,7 @@ from sepkit_demucs.htdemucs import HTDemucs
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LICENCE = "none stated for the weights (the code: MIT); trained on MUSDB18-HQ and private songs"
+_LICENCE = "not stated (code: MIT)"
 _FOUR = ("drums", "bass", "other", "vocals")
 _SEPARATE = SeparateSettings(chunk_seconds=7.8, overlap=0.25, residual="residual")
 
@@ -34,7 +34,7 @@ def _files(repository: str, revision: str, size: int, checksums: dict[str, str])
 
 HTDEMUCS = Pretrained(
     name="htdemucs",
-    summary="Hybrid Transformer Demucs for four stems of music",
+    summary="Hybrid Transformer Demucs for four stems of music, trained on MUSDB18-HQ and private songs",
     licence=_LICENCE,
     model=HTDemucs(),
     audio=AudioSpec(44100, 2, _FOUR),

@@ -53,7 +53,7 @@ UMXHQ = Pretrained(
 UMXL = Pretrained(
     name="umxl",
     summary="Open-Unmix for four stems of music, wider, trained on more songs",
-    licence="CC BY-NC-SA 4.0 (no commercial use)",
+    licence="CC BY-NC-SA 4.0",
     model=OpenUnmix(hidden=1024, niter=1),
     audio=_MUSIC,
     files=_files(
