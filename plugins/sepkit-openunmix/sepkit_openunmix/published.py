@@ -77,7 +77,7 @@ UMX = Pretrained(
     audio=_MUSIC,
     files=_files(
         3370486,
-        35_600_000,
+        35_638_000,
         {
             "vocals-c8df74a5": "c8df74a5",
             "drums-5a48008b": "5a48008b",
