@@ -13,9 +13,8 @@ from sepkit.evaluation.saved_scores import Metric, SavedScores
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
-FEWEST_SONGS = 5
+FEWEST_SONGS = 10
 """From fewer songs there is no interval: what they have in common may be chance."""
-_NAMED = 5
 # Differences that spread no further are the same: the bootstrap has nothing to draw from.
 _ROUNDING = 1e-9
 
@@ -115,7 +114,7 @@ def compare(first: SavedScores, other: SavedScores, metrics: Sequence[str] = ())
     names = _check_metrics(first, other, metrics)
     stems = [stem for stem in first.stems if stem in other.stems]
     if not stems:
-        raise ConfigError(f"no stem in common: {first} has {_listed(first.stems)}, {other} has {_listed(other.stems)}")
+        raise ConfigError(f"no stem in common: {first} has {listed(first.stems)}, {other} has {listed(other.stems)}")
     keys = [key for key in dict.fromkeys([*first.columns, *other.columns]) if key[0] in stems and key[1] in names]
     for key in keys:
         _check_tracks(first, other, key)
@@ -152,13 +151,13 @@ def _check_metrics(first: SavedScores, other: SavedScores, asked: Sequence[str])
     for name in asked:
         for scores in (first, other):
             if not any(_is(metric, name) for metric in scores.metrics):
-                raise ConfigError(f'{scores} has no metric "{name}"; it has {_listed(scores.metrics)}')
+                raise ConfigError(f'{scores} has no metric "{name}"; it has {listed(scores.metrics)}')
     ours, theirs = ([m for m in s.metrics if not asked or any(_is(m, a) for a in asked)] for s in (first, other))
     if set(ours) != set(theirs):
         common = [name for name in ours if name in theirs]
         advice = f", or compare what both have: --metrics {','.join(common)}" if common else ""
         raise ConfigError(
-            f"different metrics: {first} has {_listed(ours)}; {other} has {_listed(theirs)}. "
+            f"different metrics: {first} has {listed(ours)}; {other} has {listed(theirs)}. "
             f"Evaluate both with the same --metrics{advice}"
         )
     for name in ours:
@@ -183,7 +182,7 @@ def _check_tracks(first: SavedScores, other: SavedScores, key: tuple[str, str]) 
         (first, [track for track in theirs if track not in ours]),
     )
     lacks = [
-        f"{scores} lacks {_listed(f'{track} (it failed)' if track in scores.failed else track for track in tracks)}"
+        f"{scores} lacks {listed(f'{track} (it failed)' if track in scores.failed else track for track in tracks)}"
         for scores, tracks in missing
         if tracks
     ]
@@ -212,7 +211,8 @@ def _is(name: str, asked: str) -> bool:
     return name == asked or name.startswith(f"{asked}.")
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], at_most: int = 5) -> str:
+    """Return names in one line, the first `at_most` of them."""
     known = list(names)
-    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
-    return ", ".join(known[:_NAMED]) + more if known else "none"
+    more = f" and {len(known) - at_most} more" if len(known) > at_most else ""
+    return ", ".join(known[:at_most]) + more if known else "none"

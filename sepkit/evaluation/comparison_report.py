@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sepkit.evaluation.comparison import CONFIDENCE, FEWEST_SONGS, RESAMPLES, Column, Comparison
+from sepkit.evaluation.comparison import CONFIDENCE, FEWEST_SONGS, RESAMPLES, Column, Comparison, LeftOut, listed
 from sepkit.evaluation.saved_scores import SavedScores
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 INTERVAL = f"{CONFIDENCE:.0%} bootstrap interval (BCa, {RESAMPLES} draws of songs, seed 0) of the mean difference"
 # Songs of each direction that a table shows.
 MOVED = 3
+# Names in a note.
+NAMED = 3
 
 
 def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
@@ -33,12 +35,16 @@ def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def tables(comparisons: Sequence[Comparison]) -> "list[Table | str]":
-    """Return for each comparison a table of differences, one of the songs that moved most, and what is left out."""
+    """Return for each comparison a table of differences, one of the songs that moved most, and what is left out.
+
+    A stem and metric that no song has in both is left out as well.
+    """
     parts: list[Table | str] = []
     for comparison in comparisons:
-        parts += [f"{comparison.other} minus {comparison.first}", _differences(comparison)]
-        parts += ["Songs that moved most", _moved(comparison), *_notes(comparison)]
-    few = any(column.interval is None for comparison in comparisons for column in comparison.columns)
+        columns = [column for column in comparison.columns if column.pairs]
+        parts += [f"{comparison.other} minus {comparison.first}", _differences(columns)]
+        parts += ["Songs that moved most", _moved(columns), *_notes(comparison)]
+    few = any(column.pairs and column.interval is None for each in comparisons for column in each.columns)
     return [*parts, f"No interval from fewer than {FEWEST_SONGS} songs"] if few else parts
 
 
@@ -64,13 +70,11 @@ def _column(column: Column) -> dict[str, Any]:
     }
 
 
-def _differences(comparison: Comparison) -> "Table":
-    table = _table(
-        "stem", "metric", "mean", f"{CONFIDENCE:.0%} interval", "median", "better in", "verdict", long="metric"
-    )
-    for column in comparison.columns:
+def _differences(columns: Sequence[Column]) -> "Table":
+    table = _table("stem", "metric", "mean", f"{CONFIDENCE:.0%} interval", "median", "better", "verdict", long="stem")
+    for column in columns:
         interval = "" if column.interval is None else " to ".join(map(_number, column.interval))
-        improved = f"{len(column.improved)} of {len(column.pairs)}"
+        improved = f"{len(column.improved)}/{len(column.pairs)}"
         name = f"{column.metric.name} {column.metric.unit}"
         table.add_row(
             column.stem, name, _number(column.mean), interval, _number(column.median), improved, column.verdict
@@ -78,9 +82,9 @@ def _differences(comparison: Comparison) -> "Table":
     return table
 
 
-def _moved(comparison: Comparison) -> "Table":
+def _moved(columns: Sequence[Column]) -> "Table":
     table = _table("stem", "metric", "song", "first", "other", "difference", "is", long="song")
-    for column in comparison.columns:
+    for column in columns:
         for pairs, text in ((column.improved, "better"), (column.worsened, "worse")):
             for pair in pairs[:MOVED]:
                 scores = f"{pair.first:z.2f}", f"{pair.other:z.2f}", _number(pair.difference)
@@ -90,15 +94,28 @@ def _moved(comparison: Comparison) -> "Table":
 
 
 def _notes(comparison: Comparison) -> list[str]:
-    notes = []
+    songs: dict[str, list[str]] = {}
     for column in comparison.columns:
         for song in column.left_out:
-            reasons = {"first": song.first, "other": song.other}
-            why = ", ".join(f"{reason} in the {which}" for which, reason in reasons.items() if reason)
-            notes.append(f"left out: {column.metric.name} of {column.stem} of {song.track}: {why or 'undefined'}")
+            songs.setdefault(_why(song), []).append(song.track)
+    notes = []
+    for why, tracks in songs.items():
+        different = dict.fromkeys(tracks)
+        count = "1 score" if len(tracks) == 1 else f"{len(tracks)} scores"
+        notes.append(f"left out: {count} of {listed(different, NAMED)}: {why}")
+    empty = [f"{column.metric.name} of {column.stem}" for column in comparison.columns if not column.pairs]
+    if empty:
+        notes.append(f"not shown, as no song has both scores: {listed(empty, NAMED)}")
     for which, stems in (("first", comparison.only_first), ("other", comparison.only_other)):
         notes += [f"not compared, as only the {which} has it: {stem}" for stem in stems]
     return notes
+
+
+def _why(song: LeftOut) -> str:
+    first, other = (reason.removeprefix("undefined: ") for reason in (song.first, song.other))
+    if first == other:
+        return f"undefined in both ({first})"
+    return ", ".join(f"undefined in the {n} ({why})" for n, why in (("first", first), ("other", other)) if why)
 
 
 def _number(value: float | None) -> str:
@@ -109,7 +126,7 @@ def _table(*headings: str, long: str) -> "Table":
     """Return a table of which only one column is folded where the terminal is narrow."""
     from rich.table import Table
 
-    table = Table()
+    table = Table(show_edge=False, pad_edge=False)
     for heading in headings:
         text = heading in {"stem", "metric", "song", "verdict", "is"}
         table.add_column(heading, justify="left" if text else "right", no_wrap=heading != long, overflow="fold")

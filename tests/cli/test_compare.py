@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-SONGS = ("a", "b", "c", "d", "e", "f")
+SONGS = tuple("abcdefghijkl")
 METRIC = {
     "metric": "sdr", "unit": "dB", "better": "higher", "frame_seconds": 1.0,
     "aggregation": "median over songs of the median over frames", "settings": {"name": "sdr", "frame_seconds": 1.0},
@@ -12,7 +12,7 @@ METRIC = {
 
 
 def row(track, score, *, stem="vocals", metric="sdr", estimate="model"):
-    undefined = "silent reference" if score is None else ""
+    undefined = "undefined: silent reference" if score is None else ""
     return {
         "track": track, "stem": stem, "metric": metric, "estimate": estimate, "score": score, "undefined": undefined
     }  # fmt: skip
@@ -49,8 +49,8 @@ def refused(sepkit, *args):
 
 
 def test_differences_are_paired_by_song(sepkit, write):
-    first = write("first", summary(scored([1, 2, 3, 4, 5, 6])))
-    other = write("other", summary(scored([6.5, 4.5, 4.25, 3, 2.5, 2])[::-1]))
+    first = write("first", summary(scored([1, 2, 3, 4, 5, 6, 7, 7, 7, 7])))
+    other = write("other", summary(scored([6.5, 4.5, 4.25, 3, 2.5, 2, 7, 7, 7, 7])[::-1]))
     other.write_text(other.read_text().replace('"f"', '"x"').replace('"a"', '"f"').replace('"x"', '"a"'))
     done = sepkit("compare", first, other, "--json")
     assert done.code == 0
@@ -58,18 +58,19 @@ def test_differences_are_paired_by_song(sepkit, write):
     assert (result["first"]["file"], result["first"]["estimate"]) == (str(first), "model")
     (difference,) = result["others"][0]["differences"]
     assert [(t["track"], t["first"], t["other"]) for t in difference["tracks"]] == [
-        ("b", 2, 4.5), ("c", 3, 4.25), ("a", 1, 2), ("f", 6, 6.5), ("d", 4, 3), ("e", 5, 2.5)
+        ("b", 2, 4.5), ("c", 3, 4.25), ("a", 1, 2), ("f", 6, 6.5), ("g", 7, 7), ("h", 7, 7), ("i", 7, 7), ("j", 7, 7),
+        ("d", 4, 3), ("e", 5, 2.5),
     ]  # fmt: skip
-    assert [t["difference"] for t in difference["tracks"]] == [2.5, 1.25, 1, 0.5, -1, -2.5]
-    assert difference["mean"] == pytest.approx(1.75 / 6)
-    assert difference["median"] == 0.75
-    assert (difference["songs"], difference["improved"], difference["worsened"]) == (6, 4, 2)
+    assert [t["difference"] for t in difference["tracks"]] == [2.5, 1.25, 1, 0.5, 0, 0, 0, 0, -1, -2.5]
+    assert difference["mean"] == pytest.approx(0.175)
+    assert difference["median"] == 0
+    assert (difference["songs"], difference["improved"], difference["worsened"]) == (10, 4, 2)
     low, high = difference["interval"]
     assert -2.5 < low < 0 < high < 2.5
     assert difference["verdict"] == "unclear"
     assert "BCa" in result["interval"]
     table = sepkit("compare", first, other).out
-    assert [line.split("│")[3].strip() for line in table.splitlines() if "worse " in line] == ["e", "d"]
+    assert [line.split("│")[2].strip() for line in table.splitlines() if line.rstrip().endswith("worse")] == ["e", "d"]
 
 
 @pytest.mark.parametrize(("better", "verdicts"), [("higher", ["better", "worse"]), ("lower", ["worse", "better"])])
@@ -77,7 +78,11 @@ def test_what_is_better_is_for_the_metric_to_say(sepkit, write, better, verdicts
     metrics = [METRIC | {"better": better}]
     files = [
         write(name, summary(scored([score + 0.01 * n for n, score in enumerate(scores)]), metrics=metrics))
-        for name, scores in (("first", [5.0] * 6), ("up", [6, 6, 6, 6, 6.5, 6]), ("down", [4, 4, 4, 4, 3.5, 4]))
+        for name, scores in (
+            ("first", [5.0] * 10),
+            ("up", [6] * 4 + [6.5] + [6] * 5),
+            ("down", [4] * 4 + [3.5] + [4] * 5),
+        )
     ]
     others = sepkit("compare", *files, "--json").json["others"]
     assert [other["differences"][0]["verdict"] for other in others] == verdicts
@@ -85,7 +90,7 @@ def test_what_is_better_is_for_the_metric_to_say(sepkit, write, better, verdicts
     tracks = [other["differences"][0]["tracks"] for other in others]
     assert [found[0]["track"] == "e" for found in tracks] == [v == "better" for v in verdicts]
     cells = next(line for line in sepkit("compare", *files[:2]).out.splitlines() if "sdr dB" in line)
-    assert f"{6 if better == 'higher' else 0} of 6 │ {verdicts[0]}" in cells
+    assert f"{10 if better == 'higher' else 0}/10 │ {verdicts[0]}" in cells
 
 
 def test_the_tables_show_what_moved_most_and_what_is_left_out(sepkit, write, monkeypatch):
@@ -96,17 +101,17 @@ def test_the_tables_show_what_moved_most_and_what_is_left_out(sepkit, write, mon
     done = sepkit("compare", first, other)
     assert done.code == 0
     assert f"{other}:model minus {first}:model" in done.out
-    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if "│" in line]
+    lines = [[cell.strip() for cell in line.split("│")] for line in done.out.splitlines() if "│" in line]
     assert [cells[2:] for cells in lines if cells[:2] == ["vocals", "sdr"]] == [
         ["e", "5.00", "10.00", "+5.00", "better"],
         ["d", "4.00", "8.00", "+4.00", "better"],
         ["c", "3.00", "6.00", "+3.00", "better"],
     ]
-    assert "left out: sdr of vocals of f: silent reference in the first" in done.out
+    assert "left out: 1 score of f: undefined in the first (silent reference)" in done.out
     assert "not compared, as only the first has it: drums" in done.out
     result = sepkit("compare", first, other, "--json").json["others"][0]
     assert result["differences"][0]["songs"] == 5
-    assert result["differences"][0]["left_out"] == [{"track": "f", "first": "silent reference", "other": ""}]
+    assert result["differences"][0]["left_out"] == [{"track": "f", "first": "undefined: silent reference", "other": ""}]
     assert (result["stems_only_in_first"], result["stems_only_here"]) == (["drums"], [])
 
 
@@ -116,7 +121,26 @@ def test_few_songs_have_no_interval_and_none_no_mean(sepkit, write):
     vocals, drums = sepkit("compare", first, other, "--json").json["others"][0]["differences"]
     assert (vocals["mean"], vocals["interval"], vocals["verdict"]) == (0, None, "")
     assert (drums["mean"], drums["median"], drums["songs"], len(drums["left_out"])) == (None, None, 0, 2)
-    assert "No interval from fewer than 5 songs" in sepkit("compare", first, other).out
+    assert "No interval from fewer than 10 songs" in sepkit("compare", first, other).out
+
+
+def test_at_80_columns_a_metric_is_one_word_and_what_is_left_out_is_counted(sepkit, write, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    metrics = [METRIC | {"metric": name} for name in ("silence_audible", "bleed.drums", "bleed.bass")]
+    rows = scored([n - 12.5 for n in range(12)], stem="accompaniment", metric="silence_audible")
+    for metric in ("bleed.drums", "bleed.bass"):
+        rows += scored([None] * 12, stem="accompaniment", metric=metric)
+    more = [row | {"score": row["score"] and row["score"] * 2.5} for row in rows]
+    more[0] = row("a", None, stem="accompaniment", metric="silence_audible")
+    first = write("first", summary(rows, metrics=metrics))
+    out = sepkit("compare", first, write("other", summary(more, metrics=metrics))).out
+    assert max(map(len, out.split("Songs that moved most")[0].splitlines()[2:])) <= 80
+    assert "│ silence_audible dB │" in out
+    assert "left out: 24 scores of a, b, c and 9 more: undefined in both (silent reference)" in " ".join(out.split())
+    assert "left out: 1 score of a: undefined in the other (silent reference)" in " ".join(out.split())
+    assert "as no song has both scores: bleed.drums of accompaniment, bleed.bass of" in " ".join(out.split())
+    assert "0/0" not in out
+    assert "No interval" not in out
 
 
 def test_a_label_chooses_among_models_and_bounds(sepkit, write):
