@@ -109,7 +109,8 @@ def compare(first: SavedScores, other: SavedScores, metrics: Sequence[str] = ())
         metrics: Only these; a name such as "bleed" stands for all its scores. Default: all.
 
     Raises:
-        ConfigError: the two differ in their metrics, in what these are, or in their songs; or nothing is left.
+        ConfigError: the two differ in their metrics, in what these are, in their songs, or in what a residual leaves
+            out; or nothing is left.
     """
     names = _check_metrics(first, other, metrics)
     stems = [stem for stem in first.stems if stem in other.stems]
@@ -118,6 +119,7 @@ def compare(first: SavedScores, other: SavedScores, metrics: Sequence[str] = ())
     keys = [key for key in dict.fromkeys([*first.columns, *other.columns]) if key[0] in stems and key[1] in names]
     for key in keys:
         _check_tracks(first, other, key)
+        _check_residuals(first, other, key)
     return Comparison(
         first,
         other,
@@ -188,6 +190,16 @@ def _check_tracks(first: SavedScores, other: SavedScores, key: tuple[str, str]) 
     ]
     if lacks:
         raise ConfigError(f"different songs for {key[1]} of {key[0]}: {'; '.join(lacks)}. Evaluate both on the same")
+
+
+def _check_residuals(first: SavedScores, other: SavedScores, key: tuple[str, str]) -> None:
+    for track, ours in first.columns[key].items():
+        theirs = other.columns[key][track]
+        if ours.without is not None and theirs.without is not None and ours.without != theirs.without:
+            raise ConfigError(
+                f"{key[0]} is not the same stem in both: the song without {listed(sorted(ours.without))} in {first}, "
+                f"without {listed(sorted(theirs.without))} in {other} ({track}). Evaluate models of the same sources"
+            )
 
 
 def _column(first: SavedScores, other: SavedScores, key: tuple[str, str]) -> Column:

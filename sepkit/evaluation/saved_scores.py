@@ -28,7 +28,7 @@ class Metric(BaseModel):
 
 
 class Score(BaseModel):
-    """A number, or why there is none."""
+    """A number, or why there is none. `without` is what a residual leaves out, where that is known."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -38,6 +38,7 @@ class Score(BaseModel):
     estimate: str
     score: float | None
     undefined: str = ""
+    without: frozenset[str] | None = None
 
 
 class _Summary(BaseModel):

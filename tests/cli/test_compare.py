@@ -245,3 +245,17 @@ def test_a_score_may_be_named_beside_what_measured_it(sepkit, write):
     metric = METRIC | {"metric": "bleed", "score": "bleed.drums"}
     file = write("f", summary(scored([1, 2], metric="bleed.drums"), metrics=[metric]))
     assert sepkit("compare", file, file, "--json").json["others"][0]["differences"][0]["metric"] == "bleed.drums"
+
+
+def test_residuals_that_leave_out_different_stems_are_refused(sepkit, write):
+    def residual(name, *without):
+        rows = [row | {"without": list(stems)} for row, stems in zip(scored([1, 2]), without, strict=True)]
+        return write(name, summary(rows))
+
+    first, same = residual("first", ["vocals"], ["drums", "bass"]), residual("same", ["vocals"], ["bass", "drums"])
+    unknown = write("unknown", summary(scored([1, 2])))
+    for files in ((first, same), (first, unknown), (unknown, first)):
+        assert sepkit("compare", *files).code == 0
+    error = refused(sepkit, first, residual("other", ["vocals"], ["drums"]))
+    assert f"without bass, drums in {first}:model, without drums in " in error
+    assert "other.json:model (b)" in error
