@@ -54,7 +54,8 @@ class OpenUnmixModule(nn.Module):
         estimates = self.band_masks(spectrum.abs()) * spectrum[:, None]
         if self.niter and not self.training:
             estimates = torch.stack([self._filtered(*pair) for pair in zip(estimates, spectrum, strict=True)])
-        return self._synthesise(estimates)[..., : mixture.shape[-1]]
+        # One source after the other: the frames of all would be the most that is in memory.
+        return torch.stack([self._synthesise(source)[..., : mixture.shape[-1]] for source in estimates.unbind(1)], 1)
 
     def _analyse(self, signal: Tensor) -> Tensor:
         """[B, C, time] -> [B, C, F, T], filled up to whole hops, or a frame that ends there would be all of its end."""
@@ -66,8 +67,8 @@ class OpenUnmixModule(nn.Module):
         return split
 
     def _synthesise(self, spectrum: Tensor) -> Tensor:
-        signal = torch.istft(spectrum.flatten(0, 2), *self.size, window=self.window)
-        split: Tensor = signal.unflatten(0, spectrum.shape[:3])
+        signal = torch.istft(spectrum.flatten(0, 1), *self.size, window=self.window)
+        split: Tensor = signal.unflatten(0, spectrum.shape[:2])
         return split
 
     def band_masks(self, magnitude: Tensor) -> Tensor:
@@ -77,10 +78,10 @@ class OpenUnmixModule(nn.Module):
             magnitude = magnitude.mean(1, keepdim=True)
         band = functional.pad(magnitude * self.loudness, (0, 0, 0, max(0, known - bins)))[:, :, :known]
         masks: Tensor = self.mask_network(band.contiguous())
-        top = masks[:, :, :, -self.extension_bins :].mean(3, keepdim=True)
-        above = top.expand(-1, -1, -1, max(0, bins - known), -1)
-        whole = torch.cat([masks[:, :, :, :bins], above], 3)
-        return whole.expand(-1, -1, channels, -1, -1)
+        if bins > known:
+            top = masks[:, :, :, -self.extension_bins :].mean(3, keepdim=True)
+            masks = torch.cat([masks, top.expand(-1, -1, -1, bins - known, -1)], 3)
+        return masks[:, :, :, :bins].expand(-1, -1, channels, -1, -1)
 
     def _filtered(self, estimates: Tensor, spectrum: Tensor) -> Tensor:
         """Estimates [S, C, F, T] of one example and its mixture [C, F, T] -> estimates [S, C, F, T]."""
