@@ -1,6 +1,7 @@
 """Pretrained models by name, as users meet them: from a server that behaves or does not, and without one."""
 
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -419,3 +420,11 @@ def test_a_description_that_cannot_be_used_is_refused(name, files):
 def test_an_unknown_name_is_a_matter_of_arguments():
     with pytest.raises(ConfigError, match="unknown pretrained model"):
         fetch("nothing-of-the-kind")
+
+
+def test_the_documented_plugin_works(install_plugin, sepkit):
+    page = (Path(__file__).parents[2] / "docs" / "pretrained.md").read_text()
+    (source,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "hookimpl" in block]
+    install_plugin("sepkit-ours", "ours", "sepkit_ours", source)
+    known = sepkit("models", "info", "ourvoices", "--json").json
+    assert (known["licence"], known["bytes"], known["on_disk"]) == ("CC BY 4.0", 25_000_000, None)
