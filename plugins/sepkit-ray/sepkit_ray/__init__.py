@@ -1,0 +1,1 @@
+"""`sepkit separate` on many machines: Ray starts workers, hands them songs, and starts them again where they die."""
