@@ -14,7 +14,7 @@ import click
 from pydantic import TypeAdapter
 
 from sepkit.cli.app import sepkit
-from sepkit.component import AudioSpec, Component
+from sepkit.component import AudioSpec
 from sepkit.config import RunConfig
 from sepkit.plugins import HOOKS, builtin, provided
 from sepkit.settings import OptimizerSettings, ScheduleSettings, SeparateSettings, TrainSettings, ValidationSettings
@@ -80,8 +80,6 @@ def _sections() -> Iterator[str]:
 
 def _components() -> Iterator[str]:
     for hook, base in HOOKS.items():
-        if not issubclass(base, Component):
-            continue
         yield f"## {KEYS[base.kind]}: {base.kind} by name\n"
         for entry in provided(*builtin(), hook):
             summary = " ".join((entry.component.__doc__ or "").split("\n\n")[0].split())

@@ -1,6 +1,7 @@
 """The pages of docs that follow from the code: commands, settings, and the order of the rooms."""
 
 import re
+import shlex
 import tomllib
 
 import click
@@ -78,3 +79,14 @@ def test_what_a_page_refers_to_exists(page):
         assert (DOCS / target).exists(), f"docs/{page} links to {target}"
     for file in re.findall(r"`((?:data|separation|training|audio|evaluation)/[\w/]+\.py)`", text):
         assert (ROOT / "sepkit" / file).exists(), f"docs/{page} names {file}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/own-stems.md"])
+def test_the_commands_of_the_tours_exist_with_their_options(page):
+    lines = re.findall(r"^\$ sepkit (.+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(lines) >= 3
+    for line in lines:
+        command, words = sepkit, shlex.split(line)
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        command.make_context(line, words)
