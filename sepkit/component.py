@@ -200,11 +200,13 @@ class MetricConfig(Component):
     Attributes:
         unit: Of its scores.
         better: Which scores are the better ones.
+        undefined_where: Why a track may have no score, where silence is not the reason.
     """
 
     kind: ClassVar[str] = "metric"
     unit: ClassVar[str] = "dB"
     better: ClassVar[Literal["higher", "lower"]] = "higher"
+    undefined_where: ClassVar[str] = ""
 
     @property
     def frame(self) -> float:

@@ -54,25 +54,35 @@ def evaluate(
     from sepkit import config as configs
     from sepkit.evaluation.evaluate import Job
     from sepkit.evaluation.evaluate import evaluate as evaluate_all
-    from sepkit.evaluation.output.folder import write
+    from sepkit.evaluation.output.folder import SUMMARY, prepare, write
     from sepkit.evaluation.output.page import report_of
-    from sepkit.evaluation.output.summary import summarise
     from sepkit.evaluation.output.tables import tables
-    from sepkit.evaluation.selection import choose_estimators, choose_metrics, choose_tracks, measure_costs
+    from sepkit.evaluation.selection import (
+        choose_estimators,
+        choose_metrics,
+        choose_tracks,
+        measure_costs,
+        processes_for,
+    )
     from sepkit.report import Limits
     from sepkit.report.page import page
 
     run_config = configs.load(config) if config else None
     tracks = choose_tracks(run_config, song_dir, data_dir)
     chosen = choose_metrics(run_config, metrics)
-    estimators = choose_estimators(models, estimates, device, target)
+    estimators = choose_estimators(models, estimates, device, target, songs=len(tracks))
+    prepare(output_dir, report=report)
     limits = Limits(songs=len(tracks)) if report else None
     job = Job(tuple(estimators), chosen, (target,) if target else (), limits=limits)
+    if cost and len(estimators) > bool(estimates):
+        click.echo("measuring what the model takes", err=True)
     costs = measure_costs(estimators, device) if cost else {}
-    evaluation = evaluate_all(job, tracks, costs, processes=processes or 0, done=_Progress(len(tracks)))
-    summary = summarise(evaluation)
-    files = write(output_dir, evaluation, summary, page(report_of(evaluation), limits) if limits else "")
-    human = [*tables(evaluation), *(f"Written: {file}" for file in files if file.parent == output_dir)]
+    evaluation = evaluate_all(
+        job, tracks, costs, processes=processes or processes_for(estimators), done=_Progress(len(tracks))
+    )
+    summary = write(output_dir, evaluation, page(report_of(evaluation), limits) if limits else "")
+    written = [SUMMARY, *(name for name in summary["files"] if "/" not in name)]
+    human = [*tables(evaluation), *(f"Written: {output_dir / name}" for name in written)]
     return Report(summary, human, exit_code=1 if evaluation.failed else 0)
 
 
@@ -85,5 +95,5 @@ class _Progress:
 
     def __call__(self, result: Result) -> None:
         self._done += 1
-        text = one_line(result.error) or ("none of the stems" if result.absent else "scored")
+        text = one_line(result.error) or ("scored" if result.scores else "none of the stems")
         click.echo(f"{self._done} of {self._songs}  {one_line(result.track.name)}: {text}", err=True)

@@ -27,7 +27,11 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int
     The function and the items must be picklable. An error that it raises ends everything.
     """
     loader = DataLoader(
-        _Mapped(function, items), batch_size=None, num_workers=min(workers, len(items)), collate_fn=unchanged
+        _Mapped(function, items),
+        batch_size=None,
+        num_workers=min(workers, len(items)),
+        collate_fn=unchanged,
+        worker_init_fn=outlive_signals,
     )
     yield from unwrapped(loader)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -43,7 +45,9 @@ def measure(model: Path, device: str) -> Cost:
     Raises:
         ModelFileError: the process that measured it died.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    # Ctrl-C in a terminal goes to every process of the group, and this one decides.
+    quiet = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=quiet) as pool:
         try:
             return pool.submit(_measured, model, device).result()
         except BrokenProcessPool:
@@ -60,7 +64,8 @@ def _measured(model: Path, device: str) -> Cost:
     seconds = perf_counter() - started
     peak = _peak_megabytes()
     known = cost_of_network(separator.model.network(), separator.model.manifest.audio)
-    where = f"{separator.device.type}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    where = f"{separator.device.type}, {threads} thread{'s' * (threads > 1)}"
     return Cost(known["parameters"], known["gflop_per_minute"], seconds / SECONDS, peak, where)
 
 

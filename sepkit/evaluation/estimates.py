@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from unicodedata import normalize
@@ -18,7 +19,7 @@ from sepkit.audio.read import Piece, read_sum
 from sepkit.component import AudioSpec, ModelConfig, Track
 from sepkit.errors import ConfigError, CorpusError
 from sepkit.evaluation.pairing import Estimable
-from sepkit.evaluation.reference import Reference
+from sepkit.evaluation.reference import LENGTH_TOLERANCE, Reference
 from sepkit.separation import Separator
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 # What tools call the song without its voice; `no_` and a stem is demucs's word for the song without that one.
 _WITHOUT_VOCALS = ("accompaniment", "instrumental")
 _WITHOUT = "no_"
-# Estimates may be longer or shorter than the song by this many seconds: codecs and chunks add or drop as much.
-_LENGTH_TOLERANCE = 1.0
 
 
 class Estimator(Protocol):
@@ -76,7 +75,8 @@ class ModelEstimates:
 
     def made(self, track: Track) -> Estimable:
         """Return the model's sources and its residual."""
-        return Estimable(self.separator.sources, self.separator.residual, self.separator.sources)
+        residual = self.separator.residual
+        return Estimable(self.separator.sources, {residual: self.separator.sources} if residual else {})
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
         """Separate the song."""
@@ -86,16 +86,18 @@ class ModelEstimates:
 
 @dataclass(frozen=True)
 class FinishedEstimates:
-    """Stems on disk: `<song>/<stem>.wav` and the like, at any depth below a folder, or in the folder itself."""
+    """Stems on disk: `<song>/<stem>.wav` and the like, at any depth below a folder; of one song also in it itself."""
 
     label: str
     folder: Path
+    alone: bool
+    """Whether there is one song."""
 
     network = None
     audio = AudioSpec()
 
     @classmethod
-    def of(cls, folder: Path) -> FinishedEstimates:
+    def of(cls, folder: Path, *, alone: bool) -> FinishedEstimates:
         """Return those in a folder, under its name.
 
         Raises:
@@ -103,14 +105,17 @@ class FinishedEstimates:
         """
         if not folder.is_dir():
             raise ConfigError(f"no folder {folder.resolve()}; --estimates names one with <song>/<stem>.wav in it")
-        return cls(folder.resolve().name, folder)
+        return cls(folder.resolve().name, folder, alone)
 
     def made(self, track: Track) -> Estimable:
-        """Return which stems lie there. A folder without any of the song's raises CorpusError."""
+        """Return which stems lie there.
+
+        Raises:
+            CorpusError: none of the song's, or those of several tools.
+        """
         names = list(self._files(track))
-        residual = next((name for name in names if name not in track.stems and _left_out(name)), "")
         sources = tuple(name for name in names if name in track.stems)
-        return Estimable(sources, residual, _left_out(residual))
+        return Estimable(sources, {name: _left_out(name) for name in names if name not in track.stems})
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
         """Read the stems that the song has references for.
@@ -123,14 +128,17 @@ class FinishedEstimates:
         return {stem: _read(files[stem], song) for stem in self.made(track).known(song.stems)}
 
     def _files(self, track: Track) -> dict[str, Path]:
-        name = normalize("NFC", track.name)
-        for folder in (*self._folders.get(name, ()), self.folder):
-            paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
-            stems = {normalize("NFC", path.stem).casefold(): path for path in paths}
-            found = {stem: path for stem, path in stems.items() if stem in track.stems or _left_out(stem)}
-            if found:
-                return found
-        raise CorpusError(f"no estimates: expected {self.folder / track.name} with files such as vocals.wav")
+        folders = self._folders.get(normalize("NFC", track.name), [])
+        found = {folder: stems for folder in folders if (stems := _stems_in(folder, track))}
+        if not found and self.alone and (stems := _stems_in(self.folder, track)):
+            found = {self.folder: stems}
+        if not found:
+            raise CorpusError(f"no estimates: expected {self.folder / track.name} with files such as vocals.wav")
+        if len(found) > 1:
+            places = " and ".join(map(str, list(found)[:2]))
+            raise CorpusError(f"estimates in {places}: give --estimates the folder of one of them")
+        (files,) = found.values()
+        return files
 
     @cached_property
     def _folders(self) -> dict[str, list[Path]]:
@@ -144,8 +152,22 @@ def labels(models: Sequence[Path]) -> list[str]:
     """Return a short name for each model file: its own, or that of its folder where all files are called alike."""
     plain = [path.stem for path in models]
     common = len(set(plain)) < len(plain) or plain == ["best_model"]
-    names = [path.resolve().parent.name if common else path.stem for path in models]
-    return [name if names.count(name) == 1 else f"{name} {number}" for number, name in enumerate(names, 1)]
+    return [path.resolve().parent.name if common else path.stem for path in models]
+
+
+def told_apart(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+    """Return names of which those that another one has, or that are taken, have a number behind them."""
+    result: list[str] = []
+    for name in names:
+        numbered = (f"{name} ({number})" for number in count(2))
+        result.append(next(one for one in chain([name], numbered) if one not in (*taken, *result)))
+    return result
+
+
+def _stems_in(folder: Path, track: Track) -> dict[str, Path]:
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
+    stems = {normalize("NFC", path.stem).casefold(): path for path in paths}
+    return {stem: path for stem, path in stems.items() if stem in track.stems or _left_out(stem)}
 
 
 def _left_out(name: str) -> tuple[str, ...]:
@@ -159,6 +181,6 @@ def _read(path: Path, song: Reference) -> Samples:
     channels, frames = song.mixture.shape
     piece = Piece(path, probe(path))
     seconds, expected = piece.info.seconds, frames / song.sample_rate
-    if abs(seconds - expected) > _LENGTH_TOLERANCE:
+    if abs(seconds - expected) > LENGTH_TOLERANCE:
         raise CorpusError(f"{path}: {seconds:.1f} s long, its song is {expected:.1f} s; it belongs to another one")
     return read_sum([piece], song.sample_rate, channels, 0, frames)

@@ -6,43 +6,42 @@ A song's score is the median over its frames, and the score of a run the median 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
+import numpy as np
+
 from sepkit.component import MetricConfig, Track
-from sepkit.data.parallel import cores, each
+from sepkit.data.parallel import each
 from sepkit.errors import CorpusError, SepkitError, reason
 from sepkit.evaluation.bounds import bounds_of
 from sepkit.evaluation.cost import Cost
 from sepkit.evaluation.estimates import Estimator
-from sepkit.evaluation.pairing import pair
+from sepkit.evaluation.pairing import Estimable, pair
 from sepkit.evaluation.reference import load
 from sepkit.evaluation.score import Score, measured_by
-from sepkit.evaluation.scoring import Entry, entries, score
+from sepkit.evaluation.scoring import Entry, Scoring
 from sepkit.evaluation.section import section_of
 from sepkit.report import Limits, Section
 
 log = logging.getLogger(__name__)
 
-# Each process holds a model and a song with all its stems.
-MOST_PROCESSES = 8
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a song: its scores and its section of the report, or why it failed, or that it has no stems."""
+    """What became of a song: its scores, its section of the report, what failed, and stems without a reference."""
 
     track: Track
     scores: tuple[Score, ...] = ()
     section: Section | None = None
     error: str = ""
-    absent: bool = False
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All scores, why the failed tracks failed, and the tracks that have no stem to score, with those they have.
+    """All scores, why tracks failed, and the stems of tracks that were not scored, as there is no reference for them.
 
     `estimates` are the labels of those who were evaluated, `bounds` those of what they are seen beside.
     """
@@ -70,6 +69,11 @@ class Evaluation:
         """Return the mean over songs, None where no song has a score."""
         values = self.values(stem, metric, estimate)
         return fmean(values) if values else None
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """The labels of who was evaluated, and of what bounds them."""
+        return (*self.estimates, *self.bounds)
 
     @property
     def columns(self) -> list[tuple[str, str]]:
@@ -102,20 +106,45 @@ class Job:
             return Result(track, error=f"{track.name}: {reason(error)}")
 
     def _scored(self, track: Track) -> Result:
-        made = {e.label: e.made(track) for e in self.estimators}
+        made, errors = self._made(track)
+        absent = {stem for m in made.values() for stem in m.stems if not m.known(track.stems, [stem])}
+        wanted = tuple(stem for stem in sorted(absent) if stem in self.targets or not self.targets)
         if not any(m.known(track.stems, self.targets) for m in made.values()):
-            return Result(track, absent=True)
+            return Result(track, error="; ".join(errors), absent=wanted)
         song = load(track)
-        entered: list[Entry] = []
+        scoring, own, names = Scoring(song, self.metrics, errors=errors), list[Entry](), _names(made.values())
         for estimator in self.estimators:
-            pairings = pair(song, made[estimator.label], self.targets)
-            bounds = bounds_of(estimator.network, estimator.audio) if self.bounded else ()
-            if pairings:
-                entered += entries(song, estimator.label, pairings, estimator.estimate(track, song), bounds)
-        scores = tuple(score(song, entered, self.metrics))
-        own = [entry for entry in entered if entry.label in made]
-        section = section_of(song, own, scores, self.metrics, self.limits) if self.limits else None
-        return Result(track, scores, section)
+            pairings = pair(song, made[estimator.label], self.targets) if estimator.label in made else []
+            try:
+                stems = estimator.estimate(track, song) if pairings else {}
+            except SepkitError as error:
+                errors.append(self._whose(estimator, error))
+                continue
+            for pairing in pairings:
+                estimates = np.stack([stems[stem] for stem in pairing.stems])
+                if pairing.without:
+                    pairing = pairing.called(names[pairing.stems[0], pairing.without])  # noqa: PLW2901
+                entry = Entry(estimator.label, pairing, estimates)
+                scoring.add(entry)
+                own += [entry] if self.limits else []
+                for bound in bounds_of(estimator.network, estimator.audio) if self.bounded else ():
+                    scoring.bound(pairing, bound)
+        section = section_of(song, own, scoring.scores, self.metrics, self.limits) if self.limits and own else None
+        return Result(track, tuple(scoring.scores), section, "; ".join(errors), wanted)
+
+    def _made(self, track: Track) -> tuple[dict[str, Estimable], list[str]]:
+        """Return what each estimator makes of a song, and why some make nothing."""
+        made: dict[str, Estimable] = {}
+        errors: list[str] = []
+        for estimator in self.estimators:
+            try:
+                made[estimator.label] = estimator.made(track)
+            except SepkitError as error:
+                errors.append(self._whose(estimator, error))
+        return made, errors
+
+    def _whose(self, estimator: Estimator, error: SepkitError) -> str:
+        return f"{estimator.label}: {error}" if len(self.estimators) > 1 else str(error)
 
 
 def evaluate(
@@ -123,7 +152,7 @@ def evaluate(
     tracks: Sequence[Track],
     costs: dict[str, Cost] | None = None,
     *,
-    processes: int = 0,
+    processes: int = 1,
     done: Callable[[Result], None] = lambda _: None,
 ) -> Evaluation:
     """Estimate and score each track.
@@ -132,26 +161,35 @@ def evaluate(
         job: What to do with each.
         tracks: Songs with known stems. One that cannot be read is reported, and the others are scored.
         costs: What each of the models costs, by label.
-        processes: How many songs are worked on at the same time; 0: one on each core. One song needs no other process.
+        processes: How many songs are worked on at the same time, each in a process of its own if it is not 1.
         done: Called with what became of each track, in their order.
 
     Raises:
         CorpusError: no song has a reference for what is estimated.
     """
-    count = min(processes or min(cores(), MOST_PROCESSES), len(tracks))
     evaluation = Evaluation(job.metrics, tuple(e.label for e in job.estimators), _bounds(job), costs=costs or {})
-    for result in _results(job, tracks, count):
+    for result in _results(job, tracks, min(processes, len(tracks))):
         done(result)
         name = result.track.name
         if result.error:
             evaluation.failed[name] = result.error
-        elif result.absent:
-            evaluation.absent[name] = tuple(result.track.stems)
+        if result.absent:
+            evaluation.absent[name] = result.absent
         evaluation.scores.extend(result.scores)
         evaluation.sections.extend([result.section] if result.section else [])
-    if len(evaluation.absent) == len(tracks):
-        raise CorpusError(_no_reference(job, evaluation))
+    if not evaluation.scores and not evaluation.failed:
+        raise CorpusError(_no_reference(job, tracks))
     return evaluation
+
+
+def _names(made: Iterable[Estimable]) -> dict[tuple[str, tuple[str, ...]], str]:
+    """Return the names of residuals: where one name stands for different things, what is left out belongs to it."""
+    found = {residual for one in made for residual in one.residuals.items()}
+    names = [name for name, _ in found]
+    return {
+        (name, without): name if names.count(name) == 1 else f"{name} (without {', '.join(without)})"
+        for name, without in found
+    }
 
 
 def _results(job: Job, tracks: Sequence[Track], count: int) -> Iterator[Result]:
@@ -171,7 +209,7 @@ def _bounds(job: Job) -> tuple[str, ...]:
     return tuple(dict.fromkeys(bound.label for bound in bounds))
 
 
-def _no_reference(job: Job, evaluation: Evaluation) -> str:
-    found = sorted({stem for stems in evaluation.absent.values() for stem in stems})
+def _no_reference(job: Job, tracks: Sequence[Track]) -> str:
+    found = sorted({stem for track in tracks for stem in track.stems})
     wanted = job.targets or ("what is estimated",)
     return f"no song has a reference for {', '.join(wanted)}; stems found: {', '.join(found) or 'none'}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,12 @@ from sepkit.errors import CorpusError
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
+
+
+log = logging.getLogger(__name__)
+
+LENGTH_TOLERANCE = 1.0
+"""Seconds by which parts of a song may differ in length: codecs and chunks add or drop as much."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,19 @@ def load(track: Track) -> Reference:
     rate = max(piece.info.sample_rate for piece in mixture or pieces)
     channels = max(piece.info.channels for piece in mixture or pieces)
     frames = max(piece.frames_at(rate) for piece in pieces)
+    _warn_of_lengths(track, mixture, stems)
     decoded = {stem: read_sum(files, rate, channels, 0, frames) for stem, files in stems.items()}
     if mixture:
         return Reference(track.name, rate, read_sum(mixture, rate, channels, 0, frames), decoded, track.complete)
     total: Samples = np.sum(list(decoded.values()), axis=0, dtype=np.float32)
     return Reference(track.name, rate, total, decoded, complete=True)
+
+
+def _warn_of_lengths(track: Track, mixture: Sequence[Piece], stems: Mapping[str, Sequence[Piece]]) -> None:
+    """Warn of stems that cannot be those of the mixture."""
+    for song in mixture:
+        for stem, pieces in stems.items():
+            longest = max(piece.info.seconds for piece in pieces)
+            if abs(longest - song.info.seconds) > LENGTH_TOLERANCE:
+                lengths = f"{stem} lasts {longest:.1f} s, the mixture {song.info.seconds:.1f} s"
+                log.warning("%s: %s; the shorter one is filled up with silence", track.name, lengths)

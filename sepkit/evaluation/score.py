@@ -31,6 +31,7 @@ class Score:
         value: The median of the frames that have a value, or None.
         undefined: Why there is no value; empty where there is one.
         frames: The value of each frame, None where it is undefined; empty where the track is scored as a whole.
+        without: The stems that a residual leaves out of the mixture; empty for other stems.
     """
 
     track: str
@@ -40,21 +41,25 @@ class Score:
     value: float | None
     undefined: str = ""
     frames: tuple[float | None, ...] = ()
+    without: tuple[str, ...] = ()
 
 
-def value_of(scores: Scores, reference: Samples, estimate: Samples) -> tuple[float | None, str]:
+def value_of(scores: Scores, reference: Samples, estimate: Samples, why: str = "") -> tuple[float | None, str]:
     """Return the median of the frames [frame] that have a value, or None and why there is none.
 
-    The reference and the estimate are [channel, time].
+    The reference and the estimate are [channel, time]; `why` is the metric's own reason, if it has one.
     """
     known = scores[~np.isnan(scores)]
-    if known.size and np.isfinite(median := float(np.median(known))):
+    with np.errstate(invalid="ignore"):  # between infinities there is no median
+        median = float(np.median(known)) if known.size else np.nan
+    if np.isfinite(median):
         return median, ""
-    if not reference.any():
-        return None, SILENT_REFERENCE
-    if not estimate.any():
-        return None, SILENT_ESTIMATE
-    return None, INFINITE if known.size else NOTHING_TO_SCORE
+    if known.size:
+        return None, INFINITE
+    if why:
+        return None, why
+    silent = [SILENT_REFERENCE] * (not reference.any()) + [SILENT_ESTIMATE] * (not estimate.any())
+    return None, (silent or [NOTHING_TO_SCORE])[0]
 
 
 def finite(value: float) -> float | None:

@@ -1,7 +1,6 @@
 """Which tracks, which metrics and whose estimates a user means."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +10,17 @@ from sepkit import config as configs
 from sepkit.checkpoints.locate import locate
 from sepkit.component import MetricConfig, Track
 from sepkit.config import RunConfig
+from sepkit.data.parallel import cores
 from sepkit.datasets.folder import Folder, song_in
 from sepkit.errors import ConfigError, CorpusError
+from sepkit.evaluation.bounds import bounds_of
 from sepkit.evaluation.cost import Cost, measure
-from sepkit.evaluation.estimates import Estimator, FinishedEstimates, ModelEstimates, labels
+from sepkit.evaluation.estimates import Estimator, FinishedEstimates, ModelEstimates, labels, told_apart
 from sepkit.registry import METRICS
 from sepkit.separation import Separator
 
+# Each process holds a model and a song with all its stems.
+MOST_PROCESSES = 8
 # What is measured where nobody says what.
 DEFAULT = ("sdr", "silence_level", "silence_audible", "bleed")
 
@@ -34,21 +37,19 @@ def choose_tracks(config: RunConfig | None, song_dir: Path | None, data_dir: Pat
     if song_dir:
         return [song_in(song_dir)]
     if data_dir:
-        return Folder(root=data_dir).tracks("all")
+        return _told_apart(Folder(root=data_dir).tracks("all"))
     if config is None:
         raise ConfigError("nothing to score: give CONFIG (its test split), --data-dir DIR or --song-dir DIR")
     tracks = [track for dataset in config.datasets for track in dataset.tracks("test")]
     if not tracks:
         raise CorpusError("the datasets of the config have no test songs; name some there, or use --data-dir DIR")
-    return list(_told_apart(tracks))
+    return _told_apart(tracks)
 
 
-def _told_apart(tracks: Sequence[Track]) -> Iterator[Track]:
-    """Number the songs whose name an earlier one of another corpus has."""
-    names: Counter[str] = Counter()
-    for track in tracks:
-        names[track.name] += 1
-        yield track if names[track.name] == 1 else replace(track, name=f"{track.name} ({names[track.name]})")
+def _told_apart(tracks: Sequence[Track]) -> list[Track]:
+    """Number the songs whose name an earlier one has, in another corpus or split."""
+    names = told_apart([track.name for track in tracks])
+    return [replace(track, name=name) for track, name in zip(tracks, names, strict=True)]
 
 
 def choose_metrics(config: RunConfig | None, names: str) -> tuple[MetricConfig, ...]:
@@ -76,23 +77,34 @@ def _by_name(name: str, names: str) -> MetricConfig:
         raise ConfigError(f"--metrics {names}: {configs.explain(error)}; set it in a config instead") from None
 
 
-def choose_estimators(models: Sequence[str], finished: Path | None, device: str, target: str) -> tuple[Estimator, ...]:
-    """Return whose estimates are scored: those of models, finished ones in a folder, or both.
+def choose_estimators(
+    models: Sequence[str], finished: Path | None, device: str, target: str, *, songs: int
+) -> tuple[Estimator, ...]:
+    """Return whose estimates are scored: those of models, finished ones in a folder, or both, each with its own label.
 
     Raises:
         ModelFileError: a model cannot be loaded.
         ConfigError: a model that does not make the target.
     """
     files = [locate(model) for model in models or ([] if finished else [""])]
-    found: list[Estimator] = []
+    found: list[ModelEstimates | FinishedEstimates] = []
     for label, file in zip(labels(files), files, strict=True):
         separator = Separator.load(file, device)
         separator.check_stems([target] if target else [])
         found.append(ModelEstimates(label, separator))
-    return (*found, FinishedEstimates.of(finished)) if finished else tuple(found)
+    found += [FinishedEstimates.of(finished, alone=songs == 1)] if finished else []
+    bounds = {bound.label for e in found for bound in bounds_of(e.network, e.audio)}
+    names = told_apart([estimator.label for estimator in found], bounds)
+    return tuple(replace(estimator, label=name) for estimator, name in zip(found, names, strict=True))
 
 
 def measure_costs(estimators: Sequence[Estimator], device: str) -> dict[str, Cost]:
     """Return what each of the models costs, by label."""
     models = [e for e in estimators if isinstance(e, ModelEstimates)]
     return {model.label: measure(model.separator.model.path, device) for model in models}
+
+
+def processes_for(estimators: Sequence[Estimator]) -> int:
+    """Return how many songs may be scored at the same time: models that do not run on the CPU share one device."""
+    devices = {e.separator.device.type for e in estimators if isinstance(e, ModelEstimates)}
+    return min(cores(), MOST_PROCESSES) if devices <= {"cpu"} else 1

@@ -26,6 +26,7 @@ class Bleed(MetricConfig):
 
     name: Literal["bleed"] = "bleed"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
+    undefined_where: ClassVar[str] = "other source silent or faint"
 
     @property
     def frame(self) -> float:

@@ -22,6 +22,7 @@ class SilenceAudible(MetricConfig):
     name: Literal["silence_audible"] = "silence_audible"
     unit: ClassVar[str] = "%"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
+    undefined_where: ClassVar[str] = "reference never silent"
 
     def build(self, audio: AudioSpec) -> Metric:
         """Return (estimates, references, mixture) -> [source] in %."""

@@ -23,6 +23,7 @@ class SilenceLevel(MetricConfig):
 
     name: Literal["silence_level"] = "silence_level"
     better: ClassVar[Literal["higher", "lower"]] = "lower"
+    undefined_where: ClassVar[str] = "reference never silent"
 
     @property
     def frame(self) -> float:

@@ -106,7 +106,7 @@ def _finite(value: float | None) -> float | None:
 
 def _data(name: str, content: str) -> str:
     """Return JSON as an element that no content can end."""
-    content = content.replace("<", "\\u003c")
+    content = content.encode("utf-8", "replace").decode().replace("<", "\\u003c")  # names need not be valid text
     return f'<script type="application/json" id="{name}">{content}</script>'
 
 

@@ -42,7 +42,8 @@ def silence(path):
 
 def test_one_song_a_folder_and_a_test_split(evaluated, songs, small_config, tmp_path):
     one = evaluated("--song-dir", songs / "one")
-    assert set(medians(one)) >= {("vocals", "best_model"), ("accompaniment", "mixture")} or one["estimates"]
+    (label,) = one["estimates"]
+    assert {("vocals", label), ("accompaniment", label), ("accompaniment", "mixture")} <= set(medians(one))
     assert json.loads((tmp_path / "e" / "summary.json").read_text()) == one
     every = evaluated("--data-dir", songs, "--target", "vocals", "--metrics", "sdr,si_sdr")
     assert {row["track"] for row in every["tracks"]} == {"one", "two", "three", "four"}
@@ -118,7 +119,7 @@ def test_row_28_a_silent_reference_is_null_and_says_so(evaluated, tmp_path):
 def test_a_stem_that_a_song_lacks_is_left_out(evaluated, songs):
     (songs / "one" / "vocals.wav").unlink()
     summary = evaluated("--data-dir", songs)
-    assert summary["absent"] == {"one": ["drums"]}
+    assert summary["absent"] == {"one": ["accompaniment", "vocals"]}
     assert "one" not in {row["track"] for row in summary["tracks"]}
 
 
@@ -129,7 +130,7 @@ def test_songs_of_one_name_in_two_corpora_are_two_songs(sepkit, evaluated, small
     config.write_text(sepkit("config", "show", small_config, "--set", f"datasets=[{', '.join(roots)}]").out)
     summary = evaluated(config)
     assert {row["track"] for row in summary["tracks"]} == {"one"}
-    assert summary["absent"] == {"one (2)": ["drums"]}
+    assert summary["absent"] == {"one (2)": ["accompaniment", "vocals"]}
 
 
 def test_several_processes_give_the_scores_of_one_in_the_same_order(evaluated, songs):
@@ -302,4 +303,131 @@ def test_a_metric_that_raises_fails_its_songs_and_names_them(sepkit, small_model
         "--json",
     )
     assert done.code == 1
-    assert done.json["failed"]["one"] == "one: ZeroDivisionError: division by zero"
+    assert done.json["failed"]["one"] == 'one: the metric "dying" failed (ZeroDivisionError: division by zero)'
+
+
+class TestSeveralEstimators:
+    """What models of other sources, and tools that lack a song, do to each other: nothing."""
+
+    @pytest.fixture
+    def two_sources(self, sepkit, small_config, songs, tmp_path):
+        run = tmp_path / "both"
+        sources = ("--set", 'audio.sources=["vocals", "drums"]', "--set", "train.steps_per_epoch=1", "--epochs", 1)
+        assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", run, *sources).code == 0
+        return run
+
+    def test_each_score_is_there_once_and_residuals_of_two_kinds_are_two(
+        self, sepkit, small_model, two_sources, songs, tmp_path
+    ):
+        done = sepkit(
+            "evaluate", "-m", small_model, "-m", two_sources, "--data-dir", songs, "--output-dir", tmp_path / "e",
+            "--json", *PLAIN,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        places = [(r["track"], r["stem"], r["metric"], r["estimate"]) for r in done.json["tracks"]]
+        assert len(places) == len(set(places))
+        residuals = {tuple(r["without"]): r["stem"] for r in done.json["tracks"] if "without" in r}
+        assert residuals == {
+            ("vocals",): "accompaniment (without vocals)",
+            ("vocals", "drums"): "accompaniment (without vocals, drums)",
+        }
+        floors = {stem: sdr for (stem, estimate), sdr in medians(done.json).items() if estimate == "mixture"}
+        assert floors["accompaniment (without vocals)"] == pytest.approx(-floors["vocals"], abs=0.01)
+        assert floors["drums"] == pytest.approx(-floors["vocals"], abs=0.01)
+
+    def test_a_song_that_one_lacks_is_scored_for_the_others(self, sepkit, small_model, songs, tmp_path):
+        (tmp_path / "made" / "one").mkdir(parents=True)
+        shutil.copy(songs / "one" / "vocals.wav", tmp_path / "made" / "one" / "vocals.wav")
+        done = sepkit(
+            "evaluate", "-m", small_model, "--estimates", tmp_path / "made", "--data-dir", songs, "--metrics", "usdr",
+            "--output-dir", tmp_path / "e", "--json", *PLAIN,
+        )  # fmt: skip
+        assert done.code == 1
+        assert set(done.json["failed"]) == {"two", "three", "four"}
+        assert done.json["failed"]["two"].startswith("made: no estimates")
+        scored = {(row["track"], row["estimate"]) for row in done.json["tracks"]}
+        assert {("two", small_model.parent.name), ("one", "made")} <= scored
+
+    def test_labels_are_unlike_each_other_and_unlike_those_of_bounds(self, sepkit, small_model, songs, tmp_path):
+        for name in ("mixture", "old"):
+            shutil.copy(small_model, tmp_path / f"{name}.safetensors")
+        shutil.copytree(songs, tmp_path / "old")
+        done = sepkit(
+            "evaluate", "-m", tmp_path / "mixture.safetensors", "-m", tmp_path / "old.safetensors",
+            "--estimates", tmp_path / "old", "--song-dir", songs / "one", "--output-dir", tmp_path / "e", "--json",
+            *PLAIN,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        assert done.json["estimates"] == ["mixture (2)", "old", "old (2)"]
+        sdr = medians(done.json)
+        assert sdr["vocals", "mixture (2)"] != sdr["vocals", "mixture"]
+
+
+def test_a_bad_metric_costs_its_own_scores(sepkit, small_model, songs, tmp_path, install_plugin):
+    source = DYING.replace("os.kill(os.getpid(), 9)", "return estimates")
+    install_plugin("sepkit-dying", "dying", "sepkit_dying", source)
+    done = sepkit(
+        "evaluate", "-m", small_model, "--song-dir", songs / "one", "--metrics", "dying,sdr", *PLAIN,
+        "--output-dir", tmp_path / "e", "--json",
+    )  # fmt: skip
+    assert done.code == 1
+    assert re.search(r'"dying" returned float32 \[1, 2, 12000\] instead of \[1\]', done.json["failed"]["one"])
+    assert {row["metric"] for row in done.json["tracks"]} == {"sdr"}
+
+
+def test_what_others_have_left_in_the_folder_stays(sepkit, evaluated, small_model, songs, tmp_path):
+    notes = tmp_path / "e" / "tracks" / "notes.json"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    (tmp_path / "e" / "report.html").write_text("mine")
+    evaluated("--data-dir", songs)
+    evaluated("--song-dir", songs / "one")
+    assert {path.name for path in notes.parent.iterdir()} == {"notes.json", "one.json"}
+    assert (tmp_path / "e" / "report.html").read_text() == "mine"
+    done = sepkit("evaluate", "-m", small_model, "--data-dir", songs, "--output-dir", tmp_path / "e", "--no-cost")
+    assert (done.code, "report.html exists" in done.err) == (2, True)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_scored(sepkit, small_model, songs, tmp_path):
+    (tmp_path / "e").write_text("")
+    done = sepkit("evaluate", "-m", small_model, "--data-dir", songs, "--output-dir", tmp_path / "e", *PLAIN)
+    assert (done.code, "it is a file" in done.err, "scored" in done.err) == (2, True, False)
+
+
+def test_names_that_are_no_text(sepkit, small_model, songs, tmp_path):
+    import os
+
+    os.rename(os.fsencode(songs / "one"), os.fsencode(songs) + b"/bad\xff")  # noqa: PTH104
+    out = tmp_path / "e"
+    done = sepkit("evaluate", "-m", small_model, "--data-dir", songs, "--output-dir", out, "--no-cost", "--json")
+    assert done.code == 0, done.err
+    assert "bad?" in {row["track"] for row in json.loads((out / "summary.json").read_text())["tracks"]}
+
+
+def test_finished_stems_of_two_tools_and_of_no_song(evaluated, songs, tmp_path):
+    made = tmp_path / "made"
+    for place in ("a/one", "b/one", "c"):
+        (made / place).mkdir(parents=True)
+        shutil.copy(songs / "one" / "vocals.wav", made / place / "vocals.wav")
+    several = evaluated("--estimates", made, "--song-dir", songs / "one", code=1)
+    assert re.search(r"estimates in .*a/one and .*b/one", several["failed"]["one"])
+    flat = evaluated("--estimates", made / "c", "--data-dir", songs, code=1)
+    assert len(flat["failed"]) == 4
+    assert evaluated("--estimates", made / "c", "--song-dir", songs / "two", "--metrics", "usdr")["tracks"]
+
+
+def test_a_stem_that_is_longer_than_its_mixture_is_named(sepkit, small_model, songs, tmp_path):
+    samples, rate = soundfile.read(songs / "one" / "vocals.wav")
+    soundfile.write(songs / "one" / "vocals.wav", np.tile(samples, (2, 1)), rate)
+    done = sepkit("evaluate", "-m", small_model, "--song-dir", songs / "one", "--output-dir", tmp_path / "e", *PLAIN)
+    assert done.code == 0
+    assert "vocals lasts 3.0 s, the mixture 1.5 s" in done.err
+
+
+def test_frames_that_are_undefined_are_counted(evaluated, songs):
+    samples, rate = soundfile.read(songs / "one" / "vocals.wav")
+    samples[:rate] = 0
+    soundfile.write(songs / "one" / "vocals.wav", samples, rate, subtype="FLOAT")
+    summary = evaluated("--song-dir", songs / "one", "--metrics", "sdr", "--target", "vocals")
+    row = next(row for row in summary["tracks"] if row["estimate"] in summary["estimates"])
+    assert (row["frames"], row["undefined_frames"], row["score"]) == (1, 1, None)

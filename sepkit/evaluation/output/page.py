@@ -33,14 +33,10 @@ def _names(evaluation: Evaluation) -> list[str]:
     return list(dict.fromkeys(metric for _, metric in evaluation.columns))
 
 
-def _everyone(evaluation: Evaluation) -> tuple[str, ...]:
-    return (*evaluation.estimates, *evaluation.bounds)
-
-
 def _columns(evaluation: Evaluation) -> Iterator[Column]:
     for name in _names(evaluation):
         config = evaluation.measured_by(name)
-        for estimate in _everyone(evaluation):
+        for estimate in evaluation.everyone:
             yield Column(estimate, name, config.unit, config.better)
 
 
@@ -60,8 +56,8 @@ def _rows(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row]:
         by_place.setdefault((score.track, score.stem), {})[score.metric, score.estimate] = score
     for (track, stem), scores in by_place.items():
         found = [scores.get((column.group, column.name)) for column in columns]
-        reasons = dict.fromkeys(s.undefined for s in found if s is not None and s.undefined)
-        yield Row(track, stem, tuple(s.value if s else None for s in found), "; ".join(reasons))
+        values, reasons = (tuple(s.value if s else None for s in found), tuple(s.undefined if s else "" for s in found))
+        yield Row(track, stem, values, reasons)
 
 
 def _totals(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row]:
@@ -75,7 +71,7 @@ def _distributions(evaluation: Evaluation) -> Iterator[Distribution]:
         tracks = tuple(dict.fromkeys(track for track, _ in found))
         groups = tuple(
             (estimate, tuple(s.value if (s := found.get((track, estimate))) else None for track in tracks))
-            for estimate in _everyone(evaluation)
+            for estimate in evaluation.everyone
         )
         yield Distribution(f"{metric} of {stem}", evaluation.measured_by(metric).unit, tracks, groups)
 

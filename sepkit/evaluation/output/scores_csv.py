@@ -17,7 +17,7 @@ def scores_csv(evaluation: Evaluation) -> str:
     for s in evaluation.scores:
         unit = evaluation.measured_by(s.metric).unit
         score = "" if s.value is None else repr(s.value)
-        table.writerow((*map(_plain, (s.track, s.stem, s.metric)), unit, _plain(s.estimate), score, s.undefined))
+        table.writerow((*map(_plain, (s.track, s.stem, s.metric, unit, s.estimate)), score, s.undefined))
     return text.getvalue()
 
 

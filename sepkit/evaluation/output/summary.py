@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from sepkit.evaluation.evaluate import Evaluation
+from sepkit.evaluation.score import Score
 
 FORMAT = 1
 OVER_SONGS = "median over songs"
@@ -24,17 +25,22 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
         "bounds": list(evaluation.bounds),
         "metrics": [_metric(evaluation, name) for name in dict.fromkeys(name for _, name in evaluation.columns)],
         "medians": _medians(evaluation),
-        "tracks": [
-            {
-                "track": s.track, "stem": s.stem, "metric": s.metric, "estimate": s.estimate,
-                "score": s.value, "undefined": f"undefined: {s.undefined}" if s.undefined else "",
-            }
-            for s in evaluation.scores
-        ],
+        "tracks": [_row(score) for score in evaluation.scores],
         "cost": {label: asdict(cost) for label, cost in evaluation.costs.items()},
+        "report": bool(evaluation.sections),
         "failed": evaluation.failed,
         "absent": {track: list(stems) for track, stems in evaluation.absent.items()},
     }  # fmt: skip
+
+
+def _row(score: Score) -> dict[str, Any]:
+    row = {
+        "track": score.track, "stem": score.stem, "metric": score.metric, "estimate": score.estimate,
+        "score": score.value, "undefined": f"undefined: {score.undefined}" if score.undefined else "",
+    }  # fmt: skip
+    if score.frames:
+        row |= {"frames": len(score.frames), "undefined_frames": score.frames.count(None)}
+    return row | ({"without": list(score.without)} if score.without else {})
 
 
 def _metric(evaluation: Evaluation, name: str) -> dict[str, Any]:
@@ -53,7 +59,7 @@ def _metric(evaluation: Evaluation, name: str) -> dict[str, Any]:
 def _medians(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for stem, metric in evaluation.columns:
-        for estimate in (*evaluation.estimates, *evaluation.bounds):
+        for estimate in evaluation.everyone:
             found = [s for s in evaluation.scores if (s.stem, s.metric, s.estimate) == (stem, metric, estimate)]
             undefined: dict[str, int] = {}
             for score in found:

@@ -1,5 +1,7 @@
 """An evaluation for people: the first metric song by song, all of them over songs, what failed, what numbers mean."""
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sepkit.component import MetricConfig
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 SDR = "sdr"
 # Songs that the terminal lists; more are in the files.
 _MOST_SONGS = 60
+# Characters of a number, which stays whole however narrow the terminal is.
+_NUMBER = 7
 
 
 def tables(evaluation: Evaluation) -> "list[Table | str]":
@@ -25,8 +29,7 @@ def tables(evaluation: Evaluation) -> "list[Table | str]":
         parts += [*verdicts(evaluation), guide_text()]
     parts += [_cost(evaluation)] if evaluation.costs else []
     parts += [f"not scored: {track}: {error}" for track, error in evaluation.failed.items()]
-    if evaluation.absent:
-        parts.append(f"not scored, as they lack the stems: {', '.join(evaluation.absent)}")
+    parts += [f"not scored: {', '.join(stems)} of {track}: no reference" for track, stems in evaluation.absent.items()]
     return parts
 
 
@@ -49,22 +52,22 @@ def verdicts(evaluation: Evaluation) -> list[str]:
 
 
 def _songs(evaluation: Evaluation, metric: str) -> "Table":
-    table = _table(f"{metric}: {stated(evaluation.measured_by(metric))}", ("song", "stem"), _everyone(evaluation))
+    table = _table(f"{metric}: {stated(evaluation.measured_by(metric))}", ("song", "stem"), evaluation.everyone)
     rows: dict[tuple[str, str], dict[str, Score]] = {}
     for score in evaluation.scores:
         if score.metric == metric:
             rows.setdefault((score.track, score.stem), {})[score.estimate] = score
     for place, scores in list(rows.items())[:_MOST_SONGS]:
-        table.add_row(*place, *(_text(scores.get(column)) for column in _everyone(evaluation)))
+        table.add_row(*place, *(_text(scores.get(column)) for column in evaluation.everyone))
     if len(rows) > _MOST_SONGS:
         table.add_row(f"and {len(rows) - _MOST_SONGS} more", "")
     return table
 
 
 def _medians(evaluation: Evaluation) -> "Table":
-    table = _table("medians over songs", ("metric", "unit", "stem"), _everyone(evaluation))
+    table = _table("medians over songs", ("metric", "unit", "stem"), evaluation.everyone)
     for stem, metric in evaluation.columns:
-        medians = [evaluation.median(stem, metric, column) for column in _everyone(evaluation)]
+        medians = [evaluation.median(stem, metric, column) for column in evaluation.everyone]
         if any(median is not None for median in medians):
             config = evaluation.measured_by(metric)
             unit = f"{config.unit} {'↑' if config.better == 'higher' else '↓'}"
@@ -72,18 +75,27 @@ def _medians(evaluation: Evaluation) -> "Table":
     return table
 
 
-def _undefined(evaluation: Evaluation) -> list[str]:
-    """Return a line for each reason why songs have no score."""
-    counts: dict[tuple[str, str, str], int] = {}
+def _undefined(evaluation: Evaluation) -> Iterator[str]:
+    """Yield a line for each reason why songs, or frames of the first metric, have no score."""
+    songs: dict[tuple[str, str, str, str], int] = Counter()
+    frames: dict[tuple[str, str, str], list[int]] = {}
     for score in evaluation.scores:
-        if score.undefined and score.estimate in evaluation.estimates:
-            key = score.metric, score.stem, score.undefined
-            counts[key] = counts.get(key, 0) + 1
-    return [f"undefined: {metric} of {stem} in {n} ({why})" for (metric, stem, why), n in counts.items()]
+        if score.estimate in evaluation.estimates:
+            if score.undefined:
+                songs[score.metric, score.stem, score.undefined, _whose(evaluation, score.estimate)] += 1
+            elif score.frames and score.metric == evaluation.columns[0][1]:
+                counts = frames.setdefault((score.metric, score.stem, _whose(evaluation, score.estimate)), [0, 0])
+                counts[0] += score.frames.count(None)
+                counts[1] += len(score.frames)
+    for (metric, stem, why, whose), count in songs.items():
+        yield f"undefined: {metric} of {stem}{whose} in {count} song{'s' * (count > 1)} ({why})"
+    for (metric, stem, whose), (missing, all_frames) in frames.items():
+        if missing:
+            yield f"undefined: {metric} of {stem}{whose} in {missing} of {all_frames} frames (silence)"
 
 
-def _everyone(evaluation: Evaluation) -> tuple[str, ...]:
-    return (*evaluation.estimates, *evaluation.bounds)
+def _whose(evaluation: Evaluation, estimate: str) -> str:
+    return f", {estimate}," if len(evaluation.estimates) > 1 else ""
 
 
 def _text(score: Score | None) -> str:
@@ -115,5 +127,5 @@ def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> "Tab
     for heading in texts:
         table.add_column(heading, overflow="fold", no_wrap=heading != "song")
     for heading in numbers:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=_NUMBER)
     return table
