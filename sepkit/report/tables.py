@@ -27,12 +27,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The scores of a stem of a track, one for each column; None where undefined, and `undefined` says why."""
+    """The scores of a stem of a track, one for each column; None where undefined.
+
+    `undefined` says why, one text for each value, empty where there is one; or it is empty where nobody knows why.
+    """
 
     track: str
     stem: str
     values: tuple[float | None, ...]
-    undefined: str = ""
+    undefined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,15 @@ from tests.report.browser import Visit, chromium
 from tests.report.songs import song
 
 HOSTILE = "</script><img src=x onerror=document.title='gone'>"
+LABELS = ("an-htdemucs-that-was-tuned-for-vocals", "ideal ratio mask")
 
 
 def report(sections):
     names = [section.name for section in sections] + [f"song {i}" for i in range(20)]
     scores = [float(i * 7 % 20) for i in range(len(names))]
     rows = [Row(name, "vocals", (scores[i], -scores[i], 1.0)) for i, name in enumerate(names)]
-    rows.append(Row("silent song", "vocals", (None, None, None), "silent reference"))
+    rows.append(Row("silent song", "vocals", (None, None, None), ("silent reference", "infinite", "")))
+    plot = Distribution("SDR of vocals", "dB", tuple(names), tuple((label, tuple(scores)) for label in LABELS))
     columns = (
         Column("model", "SDR", "dB", "higher"),
         Column("mixture", "SDR", "dB", "higher"),
@@ -26,7 +28,7 @@ def report(sections):
         "A model on songs",
         facts=(("Metric", "SDR in dB, frames of 1 s"),), notes=("Guide to SDR in dB",), columns=columns,
         rows=tuple(rows), totals=(Row("median", "vocals", (5.0, 1.0, 1.0)),),
-        distributions=(Distribution("SDR of vocals", "dB", tuple(names), (("model", tuple(scores)),)),),
+        distributions=(plot,),
         failed=(("broken song", "truncated, holds 3 s of 60 s"),), cost=(("Parameters", "0.67 M"),), sections=sections,
     )  # fmt: skip
 
@@ -85,6 +87,39 @@ def test_the_table_is_sorted_by_what_is_clicked(visit):
     assert column(visit, 1)[-1] == "song 19"
     visit.page.select_option("select", "bleed")
     assert heads.all_inner_texts() == ["Track", "Source", "model, dB"]
+
+
+def test_a_cell_gives_its_own_reason(visit):
+    row = visit.page.locator("tbody tr", has_text="silent song")
+    assert [" ".join(text.split()) for text in row.locator("td.number").all_inner_texts()] == [
+        "undefined: silent reference", "undefined: infinite"
+    ]  # fmt: skip
+    visit.page.select_option("select", "bleed")
+    assert row.locator("td.number").all_inner_texts() == ["undefined"]
+
+
+def test_the_medians_of_a_long_table_are_in_view(visit):
+    table, medians = visit.page.locator(".scroll"), visit.page.locator("tfoot tr")
+    for scroll in ("el => el.scrollTo(0, 0)", "el => el.scrollTo(0, 300)"):
+        table.evaluate(scroll)
+        box, foot = table.bounding_box(), medians.bounding_box()
+        assert box["y"] < foot["y"]
+        assert foot["y"] + foot["height"] <= box["y"] + box["height"]
+
+
+def test_labels_of_plots_are_whole(visit):
+    for figure in visit.page.locator("figure").all():
+        box = figure.locator("svg").bounding_box()
+        labels = figure.locator("svg g > text")
+        assert labels.all_text_contents() == [label * 2 for label in LABELS], "each with its tooltip"
+        for label in labels.all():
+            text = label.bounding_box()
+            assert box["x"] <= text["x"]
+            assert text["x"] + text["width"] <= box["x"] + box["width"]
+
+
+def test_the_headline_of_a_song_says_whose_score_it_is(visit):
+    assert visit.page.locator(".headline").first.inner_text() == "SDR of model: vocals 0.0 dB"
 
 
 def test_it_plays_and_keeps_its_place_when_the_source_changes(visit):

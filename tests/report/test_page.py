@@ -50,7 +50,7 @@ def test_names_stay_text(tmp_path):
         HOSTILE,
         facts=((HOSTILE, HOSTILE),),
         columns=(Column("model", HOSTILE),),
-        rows=(Row(HOSTILE, HOSTILE, (None,), HOSTILE),),
+        rows=(Row(HOSTILE, HOSTILE, (None,), (HOSTILE,)),),
         failed=((HOSTILE, HOSTILE),),
         sections=(page_section(song(HOSTILE, 1.0), Limits()),),
     )

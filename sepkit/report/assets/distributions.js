@@ -1,7 +1,7 @@
 "use strict";
 // How a score is distributed over the tracks: a dot for each, a box from quartile to quartile, a line at the median.
 
-const PLOT = { width: 480, left: 108, right: 16, row: 46, top: 6 };
+const PLOT = { width: 480, side: 16, row: 62, label: 16, top: 6 };
 
 function distributions(list) {
   const plots = list.map(distribution);
@@ -18,22 +18,23 @@ function distribution({ name, unit, tracks, groups }) {
   const [low, high] = [Math.min(...known), Math.max(...known)];
   const margin = (high - low) * 0.05 || 1;
   const span = high - low + 2 * margin;
-  const x = (value) => PLOT.left + ((value - low + margin) / span) * (PLOT.width - PLOT.left - PLOT.right);
+  const x = (value) => PLOT.side + ((value - low + margin) / span) * (PLOT.width - 2 * PLOT.side);
   const bottom = PLOT.top + groups.length * PLOT.row;
   const marks = roundSteps(low - margin, high + margin, 6).flatMap((value) => [
     drawing("line", { class: "axis", x1: x(value), x2: x(value), y1: PLOT.top, y2: bottom }),
     drawing("text", { x: x(value), y: bottom + 16, "text-anchor": "middle" }, number(value, span < 5 ? 1 : 0)),
   ]);
-  const rows = groups.map((group, i) => strip(group, tracks, x, PLOT.top + (i + 0.5) * PLOT.row, i > 0));
+  const rows = groups.map((group, i) => strip(group, tracks, x, PLOT.top + i * PLOT.row, i > 0));
   const medians = groups.filter((g) => g.quartiles).map((g) => `${g.label} ${number(g.quartiles[1])} ${unit}`);
   const label = `${name}: medians ${medians.join(", ")}`;
   const view = `0 0 ${PLOT.width} ${bottom + 24}`;
   return element("figure", {}, caption, drawing("svg", { viewBox: view, role: "img", "aria-label": label }, ...marks, ...rows));
 }
 
-function strip({ label, values, quartiles }, tracks, x, y, other) {
-  const words = label.length > 16 ? `${label.slice(0, 15)}\u2026` : label;
-  const parts = [drawing("text", { x: PLOT.left - 12, y: y + 4, "text-anchor": "end" }, words, drawing("title", {}, label))];
+function strip({ label, values, quartiles }, tracks, x, top, other) {
+  const words = label.length > 50 ? `${label.slice(0, 49)}\u2026` : label;
+  const y = top + (PLOT.label + PLOT.row) / 2;
+  const parts = [drawing("text", { x: PLOT.side, y: top + PLOT.label - 3 }, words, drawing("title", {}, label))];
   values.forEach((value, i) => {
     if (value === null) return;
     const shift = (((i * 7) % 11) - 5) * 2; // so that equal scores do not hide each other

@@ -59,7 +59,8 @@ function scoreRow(report, columns, row, openSong) {
   const cells = columns.slice(2).map((column) => {
     const value = column.value(row);
     if (value !== null) return element("td", { class: "number" }, number(value));
-    const why = row.undefined ? [": ", element("small", {}, row.undefined)] : [];
+    const reason = row.undefined[column.index];
+    const why = reason ? [": ", element("small", {}, reason)] : [];
     return element("td", { class: "number" }, "undefined", ...why);
   });
   return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, row.stem), ...cells);

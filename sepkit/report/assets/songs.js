@@ -15,11 +15,12 @@ class Songs {
   item(report, name, index) {
     const column = report.columns.findIndex((_, i) => report.rows.some((row) => row.values[i] !== null));
     const rows = column < 0 ? [] : report.rows.filter((row) => row.track === name && row.values[column] !== null);
+    const whose = column < 0 ? "" : `${report.columns[column].group} of ${report.columns[column].name}`;
     const texts = rows.map((row) => `${row.stem} ${number(row.values[column], 1)} ${report.columns[column].unit}`);
     // After a click the space bar is to play, not to close the song again.
     const click = (event) => { if (event.detail > 0 && !item.open) setTimeout(() => item.player?.node.focus({ preventScroll: true })); };
     const summary = element("summary", { click }, element("span", { class: "name" }, name),
-      element("span", { class: "headline" }, texts.join(" \u00b7 ")));
+      element("span", { class: "headline" }, texts.length ? `${whose}: ${texts.join(" \u00b7 ")}` : ""));
     const item = element("details", { toggle: () => (item.open ? this.fill(item, index) : this.empty(item)) }, summary);
     return item;
   }
