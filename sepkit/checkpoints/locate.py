@@ -20,9 +20,7 @@ def locate(asked: str = "") -> Path:
         PluginError: two plugins offer a pretrained model of this name.
     """
     named = asked or os.environ.get(VARIABLE, "")
-    path = Path(named) if named else DEFAULT
-    if path.is_dir():
-        path = path / DEFAULT.name
+    path = _in_folder(Path(named) if named else DEFAULT)
     if path.is_file():
         return path
     if is_name(named):
@@ -41,6 +39,15 @@ def locate(asked: str = "") -> Path:
         f"no model file {path}{origin}{hint}. Train one: sepkit train configs/vocals.toml; "
         "or name one: -m FILE.safetensors; for a first look: sepkit demo"
     )
+
+
+def is_here(asked: str) -> bool:
+    """Return whether `asked` is a file, or a run folder with a model."""
+    return _in_folder(Path(asked)).is_file()
+
+
+def _in_folder(path: Path) -> Path:
+    return path / DEFAULT.name if path.is_dir() else path
 
 
 def _known(names: list[str]) -> str:

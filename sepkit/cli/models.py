@@ -77,14 +77,14 @@ def info(subject: str) -> Report:
     included.
     """
     from sepkit.checkpoints.info import describe
-    from sepkit.checkpoints.locate import locate
+    from sepkit.checkpoints.locate import is_here, locate
     from sepkit.checkpoints.pretrained import describe as describe_pretrained
     from sepkit.registry import PRETRAINED
 
-    if subject in {entry.name for entry in PRETRAINED.entries()} and not Path(subject).exists():
+    if not is_here(subject) and subject in {entry.name for entry in PRETRAINED.entries()}:
         data = describe_pretrained(subject)
     else:
-        is_file = Path(subject).suffix or Path(subject).exists()
+        is_file = is_here(subject) or Path(subject).suffix or Path(subject).exists()
         data = describe(locate(subject) if is_file else subject)
     width = max(len(key) for key in data)
     return Report(data, [f"{key:<{width}}  {_text(value)}" for key, value in data.items()])

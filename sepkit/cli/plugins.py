@@ -18,13 +18,13 @@ def list_plugins() -> Report:
     from rich.table import Table
 
     from sepkit.plugins import builtin, external
-    from sepkit.registry import REGISTRIES
+    from sepkit.registry import OFFERS
 
     found = [*builtin()[1], *external()[1]]
     rows: list[dict[str, Any]] = []
     for plugin in found:
-        provided = [(r.kind, e.name) for r in REGISTRIES for e in r.entries() if e.plugin == plugin]
-        ignored = [(r.kind, e.name) for r in REGISTRIES for e in r.shadowed() if e.plugin == plugin]
+        provided = [(r.kind, e.name) for r in OFFERS for e in r.entries() if e.plugin == plugin]
+        ignored = [(r.kind, e.name) for r in OFFERS for e in r.shadowed() if e.plugin == plugin]
         rows.append(
             {
                 "distribution": plugin.distribution,

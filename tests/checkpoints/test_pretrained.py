@@ -134,6 +134,21 @@ def test_the_listing_says_what_is_here_and_downloads_nothing(sepkit, small):
     assert [word for word in ("small", "CC0-1.0", "yes") if word not in human] == []
 
 
+def test_plugins_list_shows_the_names(sepkit, small):
+    (row,) = [r for r in sepkit("plugins", "list", "--json").json["plugins"] if r["distribution"] == "sepkit-small"]
+    assert row["provides"] == {"pretrained model": ["small"]}
+    assert small.asked == []
+
+
+def test_info_looks_for_a_file_first_and_downloads_nothing(sepkit, small, small_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("small").mkdir()
+    assert sepkit("models", "info", "small", "--json").json["licence"] == "CC0-1.0"
+    Path("small/best_model.safetensors").write_bytes(small_model.read_bytes())
+    assert sepkit("models", "info", "small", "--json").json["licence"] == ""
+    assert small.asked == []
+
+
 def test_info_shows_the_licence_before_and_after(sepkit, small):
     before = sepkit("models", "info", "small", "--json").json
     assert (before["licence"], before["on_disk"], before["parameters"]) == ("CC0-1.0", None, 6769)
