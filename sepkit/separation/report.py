@@ -7,6 +7,7 @@ from pathlib import Path
 from sepkit.errors import AudioError, ConfigError, SepkitError
 from sepkit.report import FileSignal, Limits, Report, Section, Song, Stem, page_section, write_report
 from sepkit.separation.batch import Result
+from sepkit.separation.songs.inputs import track_name
 from sepkit.separation.songs.job import Wish
 from sepkit.separation.songs.output import Output
 
@@ -67,7 +68,15 @@ def _song(result: Result, wish: Wish) -> Song:
     if start + length > whole.frames:
         raise AudioError(f"{result.input}: shorter than its stems; was it replaced?")
     gain = 1.0 if result.written.gain is None else result.written.gain
-    return Song(result.input.stem, replace(whole, start=start, frames=length, gain=gain), stems)
+    return Song(_name(result, wish), replace(whole, start=start, frames=length, gain=gain), stems)
+
+
+def _name(result: Result, wish: Wish) -> str:
+    """Return what is left of the place of a stem without the stem: two songs of one file name have places of their own."""
+    assert result.written is not None
+    stem, file = next(iter(result.written.files.items()))
+    place = file.relative_to(wish.output.root).with_suffix("").as_posix()
+    return place.removesuffix(stem).rstrip("/ _-") or track_name(result.input)
 
 
 def _stems(files: dict[str, Path]) -> Iterator[Stem]:

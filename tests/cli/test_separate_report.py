@@ -68,3 +68,22 @@ def test_what_cannot_be_reported_is_refused_before_anything_is_separated(sepkit,
     assert done.code == 2
     assert (out / "report.html").read_text() == "mine"
     assert [path.name for path in out.iterdir()] == ["report.html"]
+
+
+def test_songs_of_one_file_name_are_called_as_their_folders(sepkit, small_model, song, tmp_path):
+    songs = []
+    for name in ("one", "R.E.M. two"):
+        songs.append(song.parent / name / "mixture.wav")
+        songs[-1].parent.mkdir()
+        soundfile.write(songs[-1], np.zeros((8000, 1)), 8000)
+
+    def names(*args):
+        assert sepkit("separate", *args, "-m", small_model, "--report", "--overwrite").code == 0
+        return [section["name"] for section in sections(tmp_path / "o" / "report.html")]
+
+    assert names(*songs, "-o", tmp_path / "o") == ["one-mixture", "R.E.M. two-mixture"]
+    assert names(song.parent, "-o", tmp_path / "o") == ["R.E.M. two/mixture", "one/mixture", "song"]
+    assert names(song, "-o", tmp_path / "o", "--template", "{stem}/{track}") == ["vocals/song"]
+    assert names(song, "-o", tmp_path / "o", "--template", "{track} - {stem}") == ["song"]
+    assert names(song, "-o", tmp_path / "o" / "vocals.wav", "--stems", "vocals") == ["song"]
+    assert names(song, "-o", tmp_path / "o" / "my song.wav", "--stems", "vocals") == ["my song"]
