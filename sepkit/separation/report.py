@@ -72,7 +72,7 @@ def _song(result: Result, wish: Wish) -> Song:
 
 
 def _name(result: Result, wish: Wish) -> str:
-    """Return what is left of the place of a stem without the stem: two songs of one file name have places of their own."""
+    """Return what is left of the place of a stem without the stem: no two songs share it."""
     assert result.written is not None
     stem, file = next(iter(result.written.files.items()))
     place = file.relative_to(wish.output.root).with_suffix("").as_posix()
