@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.conftest import CONFIGS, write_songs
+from tests.conftest import CONFIGS
 
 
 def test_train_writes_the_run_directory(trained):
