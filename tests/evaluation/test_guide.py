@@ -25,5 +25,6 @@ def test_each_range_has_its_verdict(sdr, text):
 def test_the_guide_in_one_line():
     assert guide_text() == (
         "Guide to SDR in dB, the median over songs of the median over frames of 1 s: "
-        "below 0 failed: check the training; 0-3 poor; 3-5 fair; 5-7 good, the first goal, near commercial; 7+ excellent"
+        "below 0 failed: check the training; 0-3 poor; 3-5 fair; 5-7 good, the first goal, near commercial; "
+        "7+ excellent"
     )
