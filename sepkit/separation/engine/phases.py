@@ -6,6 +6,8 @@ its own, and the phases take turns in the output: sub-pixel convolution (W. Shi 
 same as a convolutional layer?", 2016). Same multiplications, same results.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,11 +36,33 @@ class PhasedConvTranspose2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute each phase, and let them take turns."""
-        phases = [
-            conv(functional.pad(x, padding)) for conv, padding in zip(self.convolutions, self._paddings, strict=True)
-        ]
+        phases = [_padded(x, conv, padding) for conv, padding in zip(self.convolutions, self._paddings, strict=True)]
         count = self._columns
         return _in_turn([_in_turn(phases[n : n + count], -1) for n in range(0, len(phases), count)], -2)
+
+
+def _padded(x: Tensor, conv: nn.Module, padding: tuple[int, ...]) -> Tensor:
+    if min(padding) < 0:
+        cut: Tensor = conv(functional.pad(x, padding))
+        return cut
+    padded: Tensor = _PaddedConvolution.apply(x, conv.weight, conv.bias, padding)
+    return padded
+
+
+class _PaddedConvolution(torch.autograd.Function):
+    """A convolution with its padding in front, which PyTorch writes as two operations and ONNX has as one.
+
+    Between two of them ONNX Runtime would rearrange the memory of all channels, for each phase anew.
+    """
+
+    @staticmethod
+    def forward(_: Any, x: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, ...]) -> Tensor:
+        return functional.conv2d(functional.pad(x, padding), weight, bias)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, weight: Any, bias: Any, padding: tuple[int, ...]) -> Any:
+        left, right, top, bottom = padding
+        return g.op("Conv", x, weight, bias, pads_i=[top, left, bottom, right])
 
 
 def _plain(conv: nn.ConvTranspose2d) -> bool:
@@ -61,13 +85,12 @@ def _reach(offsets: list[int]) -> tuple[int, int]:
 
 def _convolution(transposed: nn.ConvTranspose2d, rows: list[int], columns: list[int]) -> nn.Conv2d:
     weight = transposed.weight.detach()[:, :, rows][..., columns].flip(2, 3).transpose(0, 1)
-    has_bias = transposed.bias is not None
     size = len(rows), len(columns)
-    conv: nn.Conv2d = skip_init(nn.Conv2d, transposed.in_channels, transposed.out_channels, size, bias=has_bias)
+    conv: nn.Conv2d = skip_init(nn.Conv2d, transposed.in_channels, transposed.out_channels, size)
+    assert conv.bias is not None
     with torch.no_grad():
         conv.weight.copy_(weight)
-        if transposed.bias is not None and conv.bias is not None:
-            conv.bias.copy_(transposed.bias)
+        conv.bias.copy_(torch.zeros_like(conv.bias) if transposed.bias is None else transposed.bias)
     conv.eval()
     return conv
 
