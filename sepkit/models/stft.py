@@ -23,7 +23,8 @@ def magnitudes(signal: Tensor, window: Tensor, hop: int) -> Tensor:
     frames = _frames(signal, window, hop)
     result = signal.new_empty(*frames.shape[:-1], len(window) // 2 + 1)
     for part in _parts(frames):
-        result[..., part, :] = torch.fft.rfft(frames[..., part, :] * window).abs()
+        bins = torch.fft.rfft(frames[..., part, :] * window)
+        result[..., part, :] = bins.abs() if torch.is_grad_enabled() else _abs(bins)
     return result
 
 
@@ -43,6 +44,11 @@ def masked(signal: Tensor, mask: Tensor, window: Tensor, hop: int) -> Tensor:
     _overlap(weight, torch.ones_like(window).expand(count, -1), window.square(), 0)
     kept = slice(length // 2, length // 2 + time)
     return total.flatten(-2)[..., kept] / weight.flatten()[kept].clamp(min=1e-8)
+
+
+def _abs(bins: Tensor) -> Tensor:
+    """The root of the squares, in half the time of one that minds numbers beyond 1e19; it has no gradient at 0."""
+    return bins.real.square().add_(bins.imag.square()).sqrt_()
 
 
 def _frames(signal: Tensor, window: Tensor, hop: int) -> Tensor:

@@ -29,7 +29,10 @@ class Fifo:
         self._time += block.shape[-1]
 
     def take(self, time: int) -> Tensor:
-        """Remove and return the first `time` samples, fewer if fewer wait. Some block must have been put in."""
+        """Remove and return the first `time` samples, fewer if fewer wait; they may be a view of the block.
+
+        Some block must have been put in.
+        """
         assert self._empty is not None
         time = min(time, self._time)
         self._time -= time
@@ -40,4 +43,4 @@ class Fifo:
             if block.shape[-1] > time:
                 self._blocks.appendleft(block[..., time:])
             time -= taken[-1].shape[-1]
-        return torch.cat(taken, -1)
+        return taken[-1] if len(taken) <= 2 else torch.cat(taken, -1)  # a part of one block needs no copy

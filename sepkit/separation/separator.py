@@ -109,7 +109,7 @@ class Separator:
             piece = mixture.take(estimates.shape[-1])
             stems = dict(zip(self.sources, estimates[..., : piece.shape[-1]], strict=True))
             if self.residual:
-                stems[self.residual] = piece - estimates[..., : piece.shape[-1]].sum(0)
+                stems[self.residual] = piece - _sum([stems[source] for source in self.sources])
             yield stems
 
     def separate_file(
@@ -187,7 +187,7 @@ def _run(engine: Engine, blocks: Iterable[Tensor], channels: int) -> Iterator[Te
     threads = engine.threads
     with devices.threads(max(1, torch.get_num_threads() // threads)):
         batches = _batches(cut(blocks, engine.chunking), engine.batch(channels))
-        done = in_order(lambda chunks: engine(torch.stack([chunk.samples for chunk in chunks])), batches, threads)
+        done = in_order(lambda chunks: engine(_stacked([chunk.samples for chunk in chunks])), batches, threads)
         yield from _tidied(cross_fade(_single(done), engine.chunking))
 
 
@@ -204,6 +204,14 @@ def _batches(chunks: Iterator[Chunk], size: int) -> Iterator[tuple[Chunk, ...]]:
     while some := tuple(islice(chunks, size)):
         for _, equal in groupby(some, lambda chunk: chunk.samples.shape[-1]):
             yield tuple(equal)
+
+
+def _stacked(chunks: list[Tensor]) -> Tensor:
+    return chunks[0][None] if len(chunks) == 1 else torch.stack(chunks)
+
+
+def _sum(sources: list[Tensor]) -> Tensor:
+    return sources[0] if len(sources) == 1 else torch.stack(sources).sum(0)
 
 
 def _single(batches: Iterable[tuple[tuple[Chunk, ...], Tensor]]) -> Iterator[tuple[Chunk, Tensor]]:
