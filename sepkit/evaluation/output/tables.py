@@ -127,5 +127,5 @@ def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> "Tab
     for heading in texts:
         table.add_column(heading, overflow="fold", no_wrap=heading != "song")
     for heading in numbers:
-        table.add_column(heading, justify="right", min_width=_NUMBER)
+        table.add_column(heading, justify="right", min_width=_NUMBER, overflow="fold")
     return table
