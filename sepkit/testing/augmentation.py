@@ -1,10 +1,10 @@
 """What an augmentation promises: chunks of the same kind, inputs left alone, all chance from its generator."""
 
-import pickle
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -107,7 +107,7 @@ class AugmentationPromises(Promises):
     def test_settings_can_be_sent_to_a_worker(self) -> None:
         """Processes that load chunks get the settings, and build the augmentation themselves."""
         try:
-            again = pickle.loads(pickle.dumps(self.component))  # noqa: S301  our own bytes
+            again = ForkingPickler.loads(ForkingPickler.dumps(self.component))  # as a spawned worker gets it
         except Exception as error:  # what cannot be pickled fails in many ways
             raise AssertionError(f"the settings cannot be sent to a worker: {error}") from error
         assert again == self.component, f"a worker gets other settings: {again!r}"
