@@ -39,7 +39,10 @@ class Outcomes:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """Run the suite of every broken component once, installed as plugins."""
+    """Run the suite of every broken component once, installed as plugins.
+
+    The files have names that no other test file has, as pytest knows them by name alone.
+    """
     site, found = tmp_path_factory.mktemp("site"), Outcomes()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(site))
@@ -48,9 +51,9 @@ def outcomes(tmp_path_factory):
             info.mkdir()
             (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: broken-{room}\nVersion: 1\n")
             (info / "entry_points.txt").write_text(f"[sepkit]\n{room} = tests.testing.broken.{room}\n")
-            (site / f"test_{room}.py").write_text(TESTS.format(room=room))
+            (site / f"test_broken_{room}_inside.py").write_text(TESTS.format(room=room))
         plugins.external.cache_clear()
-        files = [str(site / f"test_{room}.py") for room in ROOMS]
+        files = [str(site / f"test_broken_{room}_inside.py") for room in ROOMS]
         off = [arg for name in ("cacheprovider", "faulthandler", "terminal") for arg in ("-p", f"no:{name}")]
         pytest.main([*files, *off, "--rootdir", str(site), "-c", "/dev/null"], [found])
     plugins.external.cache_clear()

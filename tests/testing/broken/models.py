@@ -48,7 +48,10 @@ class WholeHops(Good):
     """Cuts to whole hops."""
 
     name: str = "whole_hops"
-    fails: ClassVar = {"test_odd_lengths_keep_their_shape": r"\[2, 1, 8001\] must give .*not \[2, 1, 1, 8000\]"}
+    fails: ClassVar = {
+        "test_odd_lengths_keep_their_shape": r"\[2, 1, 8001\] must give .*not \[2, 1, 1, 8000\]",
+        "test_separates_a_song_into_stems_that_add_up": "another shape",
+    }
 
 
 class Reflecting(Good):
