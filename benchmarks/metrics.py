@@ -84,8 +84,7 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         np.save(f"{folder}/signals.npy", _signals(options.seconds))
         results = _measured(Path(folder), options.rounds)
-    goals = list(_goals(results))
-    return judged(goals)
+    return judged(list(_goals(results)))
 
 
 def _run(case: Callable[[Signals, Signals], Callable[[], Any]], folder: Path) -> None:

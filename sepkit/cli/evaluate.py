@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @click.argument("config", required=False, type=options.FILE)
 @click.option(
-    "-m", "--model", "models", metavar="FILE", multiple=True,
-    help="Model file; may be given several times. Default: $SEPKIT_MODEL, then checkpoints/best_model.safetensors.",
+    "-m", "--model", "models", metavar="FILE|NAME", multiple=True,
+    help="File or pretrained model; several times for several. Default: $SEPKIT_MODEL, then checkpoints/best_model.safetensors.",
 )  # fmt: skip
 @click.option("--song-dir", type=options.FILE, metavar="DIR", help="Score the one song in this folder.")
 @click.option("--data-dir", type=options.FILE, metavar="DIR", help="Score every song in this folder.")
