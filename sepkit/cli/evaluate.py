@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("config", required=False, type=options.FILE)
 @click.option(
     "-m", "--model", "models", metavar="FILE|NAME", multiple=True,
-    help="File or pretrained model, any number of them. Default: $SEPKIT_MODEL, then checkpoints/best_model.safetensors.",
+    help="File or pretrained model, one or more. Default: $SEPKIT_MODEL, then checkpoints/best_model.safetensors.",
 )  # fmt: skip
 @click.option("--song-dir", type=options.FILE, metavar="DIR", help="Score the one song in this folder.")
 @click.option("--data-dir", type=options.FILE, metavar="DIR", help="Score every song in this folder.")
