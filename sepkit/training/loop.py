@@ -90,11 +90,7 @@ def train(
             batches = data.train_batches(learner.position.step)
             while not _is_over(config, learner):
                 _train_epoch(config, data, batches, learner, objective, precision, keeper, watch, stop)
-                started = perf_counter()
-                watch.validates()
-                validation = validator(learner.judged, whole_songs=_measures_sdr(config, learner.position.epoch + 1))
-                keeper.close_epoch(validation, started)
-                watch.epoch_done(keeper, validator)
+                _close_epoch(config, learner, validator, watch, keeper)
         except Interrupted:
             keeper.save()
             return _outcome(run, learner, "interrupted", signal=stop.number, saved_step=keeper.saved_step)
@@ -130,6 +126,15 @@ def _train_epoch(
             raise Interrupted
         if due and step.taken and position.epoch_step < data.steps_per_epoch:
             keeper.save()
+
+
+def _close_epoch(config: RunConfig, learner: Learner, validator: Validator, watch: Watch, keeper: Keeper) -> None:
+    """Validate, keep what is the best so far, and say so."""
+    started = perf_counter()
+    watch.validates()
+    validation = validator(learner.judged, whole_songs=_measures_sdr(config, learner.position.epoch + 1))
+    keeper.close_epoch(validation, started)
+    watch.epoch_done(keeper, validator)
 
 
 def _validate_first(
