@@ -109,6 +109,6 @@ class Precision:
 
 
 def _computes_in_bf16(device: torch.device) -> bool:
-    """Return whether a CPU has units for products of bfloat16 matrices; without them bf16 is slower than fp32."""
+    """Return whether a CPU multiplies bfloat16 matrices by itself; where it cannot, bf16 is slower than fp32."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and bool(capabilities.get("amx_bf16", False))
+    return device.type == "cpu" and any(capabilities.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))

@@ -60,7 +60,7 @@ class TrainSettings(Section):
     mixup: float = Field(default=0.0, ge=0, le=1, description="share of remixed stems that are two of their kind")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto",
-        description="auto: fp16 with a gradient scaler on CUDA, bf16 on a CPU with matrix units for it, else fp32",
+        description="auto: fp16 with a gradient scaler on CUDA, bf16 on a CPU with instructions for it, else fp32",
     )
     patience: int = Field(default=15, ge=1, description="epochs without a better validation before the run stops")
     clip_norm: float = Field(default=5.0, ge=0, description="largest norm of the gradient; 0: not clipped")

@@ -21,7 +21,8 @@ def test_auto_takes_what_is_there_and_another_name_says_what_is():
     [
         ("auto", CUDA, {}, torch.float16),
         ("auto", CPU, {"amx_bf16": True}, torch.bfloat16),
-        ("auto", CPU, {"amx_bf16": False}, torch.float32),
+        ("auto", CPU, {"avx512_bf16": True}, torch.bfloat16),
+        ("auto", CPU, {"amx_bf16": False, "avx512_bf16": False}, torch.float32),
         ("auto", torch.device("mps"), {"amx_bf16": True}, torch.float32),
         ("fp32", CUDA, {}, torch.float32),
         ("bf16", CPU, {}, torch.bfloat16),
