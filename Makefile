@@ -9,7 +9,7 @@ demo: $(VENV)/installed  ## install, then train, separate and evaluate in minute
 	$(BIN)/sepkit demo
 
 test: $(VENV)/installed-dev  ## install, then run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 	for plugin in plugins/*/; do $(BIN)/python -m pytest $$plugin/tests || exit 1; done
 
 lint: $(VENV)/installed-dev  ## check style and types

@@ -19,10 +19,12 @@ _REQUIRED = ("torch", "torchaudio", "soundfile", "safetensors", "pydantic", "num
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. "missing" is optional, "broken" is not."""
+    """One thing that was looked at. "missing" is optional, "refused" is a plugin for another sepkit; only "broken" is a
+    fault.
+    """
 
     name: str
-    state: Literal["ok", "missing", "broken"]
+    state: Literal["ok", "missing", "refused", "broken"]
     detail: str
 
 
@@ -107,6 +109,6 @@ def _museval() -> Check:
 def _plugins() -> list[Check]:
     checks = []
     for plugin in (*builtin()[1], *external()[1]):
-        state: Literal["ok", "broken"] = "broken" if plugin.error and not plugin.disabled else "ok"
+        state = plugin.state if plugin.state in ("refused", "broken") else "ok"
         checks.append(Check(f"plugin {plugin.id}", state, plugin.error or plugin.version))
     return checks

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, entry_points, version
 from types import ModuleType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
@@ -48,13 +48,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plugin that was found: who ships it, and why it could not be used, if it could not."""
+    """A plugin that was found: who ships it, and why it is not used, if it is not.
+
+    "disabled" by the user, "refused" as it does not want the sepkit that runs, or "broken".
+    """
 
     distribution: str
     version: str
     entry: str
     error: str = ""
-    disabled: bool = False
+    state: Literal["used", "disabled", "refused", "broken"] = "used"
 
     @property
     def id(self) -> str:
@@ -94,12 +97,18 @@ def external() -> tuple[pluggy.PluginManager, tuple[Plugin, ...]]:
     for entry in sorted(entry_points(group=GROUP), key=lambda e: (_distribution(e), e.name)):
         plugin = _load(manager, entry)
         found.append(plugin)
-        if plugin.error and not plugin.disabled:
+        if plugin.state in ("refused", "broken"):
             log.warning(
                 "plugin %s %s (entry point %s) is left out: %s",
                 plugin.distribution, plugin.version, plugin.entry, plugin.error,
             )  # fmt: skip
     return manager, tuple(found)
+
+
+def unused(distribution: str) -> Plugin | None:
+    """Return the plugin of a distribution that is installed and yet not used; its `error` says why. None if none is."""
+    name = canonicalize_name(distribution)
+    return next((p for p in external()[1] if p.error and canonicalize_name(p.distribution) == name), None)
 
 
 def provided(manager: pluggy.PluginManager, found: tuple[Plugin, ...], hook: str) -> list[Provided[Any]]:
@@ -119,15 +128,15 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> Plugin:
     name = _distribution(entry)
     plugin = Plugin(name, entry.dist.version if entry.dist else "", entry.name)
     if {name, entry.name, plugin.id} & {part.strip() for part in os.environ.get(DISABLE, "").split(",")}:
-        return replace(plugin, error=f"disabled by {DISABLE}", disabled=True)
+        return replace(plugin, error=f"it stands in {DISABLE}", state="disabled")
     if entry.dist and (unwanted := _unwanted(entry.dist)):
-        return replace(plugin, error=unwanted)
+        return replace(plugin, error=unwanted, state="refused")
     try:
         _register(manager, plugin, entry.load())
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  a stranger's module may raise anything, SystemExit included
-        return replace(plugin, error=reason(error))
+        return replace(plugin, error=reason(error), state="broken")
     return plugin
 
 

