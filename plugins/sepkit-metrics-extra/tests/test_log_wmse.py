@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sepkit_metrics_extra.log_wmse import LogWMSE
 
 from sepkit import AudioSpec
 from sepkit.registry import METRICS
+from sepkit.testing import conformance
+
+TestLogWMSE = conformance(LogWMSE())
 
 RATE = 44100
 PERFECT = -4 * np.log(1e-8)
