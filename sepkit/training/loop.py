@@ -22,7 +22,7 @@ from sepkit.training.learning.objective import Objective
 from sepkit.training.ranks import Ranks
 from sepkit.training.step import Step, broken_tracks, take_step
 from sepkit.training.stop_signal import StopSignal, listening
-from sepkit.training.validation import Interrupted, Validator
+from sepkit.training.validation import Interrupted, Validation, Validator
 from sepkit.training.watching.watch import Watch
 
 # Skipped steps in a row that are shown one by one.
@@ -78,82 +78,90 @@ def train(
     same_best = state is None or restore(learner, run.last_state, state, best_is_known=run.best_model.exists())
     if _is_over(config, learner):
         return _finished_before(config, run, learner)
-    objective = Objective(config)
     with listening(speaks=ranks.leads) as stop, Watch(config, run, learner) as watch:
         watch.opening(data, precision, [*notes, *_about_start(learner, weights, left, same_best=same_best)])
+        objective = Objective(config)
         validator = Validator(config, data, objective, precision, ranks, lambda: stop.came)
         keeper = Keeper(config, run, learner, fresh=state is None)
+        session = _Session(config, data, learner, objective, precision, validator, keeper, watch, stop)
         try:
             if not learner.position.step:
                 keeper.check()
-                _validate_first(config, learner, validator, watch, keeper, judged=weights is not None)
+                _validate_first(session, judged=weights is not None)
             batches = data.train_batches(learner.position.step)
             while not _is_over(config, learner):
-                _train_epoch(config, data, batches, learner, objective, precision, keeper, watch, stop)
-                _close_epoch(config, learner, validator, watch, keeper)
+                _train_epoch(session, batches)
+                _close_epoch(session)
         except Interrupted:
             keeper.save()
             return _outcome(run, learner, "interrupted", signal=stop.number, saved_step=keeper.saved_step)
     return _outcome(run, learner, "no improvement" if learner.stopping.exhausted else "all epochs done")
 
 
-def _train_epoch(
-    config: RunConfig,
-    data: Data,
-    batches: Iterator[Batch],
-    learner: Learner,
-    objective: Objective,
-    precision: Precision,
-    keeper: Keeper,
-    watch: Watch,
-    stop: StopSignal,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """All that takes part in a run."""
+
+    config: RunConfig
+    data: Data
+    learner: Learner
+    objective: Objective
+    precision: Precision
+    validator: Validator
+    keeper: Keeper
+    watch: Watch
+    stop: StopSignal
+
+
+def _train_epoch(session: _Session, batches: Iterator[Batch]) -> None:
     """Take the steps of an epoch that are not done yet."""
-    position = learner.position
+    learner, keeper, watch, stop = session.learner, session.keeper, session.watch, session.stop
+    position, steps = learner.position, session.data.steps_per_epoch
     train_mode(learner.parallel)
-    watch.epoch_begins(data.steps_per_epoch)
-    while position.epoch_step < data.steps_per_epoch:
+    watch.epoch_begins(steps)
+    while position.epoch_step < steps:
         started = perf_counter()
         batch = next(batches)
-        step = take_step(learner, batch, objective, precision, config.train)
+        step = take_step(learner, batch, session.objective, session.precision, session.config.train)
         position.advance(step.loss, taken=step.taken, seconds=perf_counter() - started)
         if not step.taken:
-            _report_skipped(config, learner, batch, step, keeper, watch)
+            _report_skipped(session, batch, step)
         watch.step_done()
         signal, due = learner.ranks.largest(stop.number, learner.ranks.leads and keeper.due)
         stop.hear_of(signal)
         if stop.came:
             raise Interrupted
-        if due and step.taken and position.epoch_step < data.steps_per_epoch:
+        if due and step.taken and position.epoch_step < steps:
             keeper.save()
 
 
-def _close_epoch(config: RunConfig, learner: Learner, validator: Validator, watch: Watch, keeper: Keeper) -> None:
+def _close_epoch(session: _Session) -> None:
     """Validate, keep what is the best so far, and say so."""
     started = perf_counter()
-    watch.validates()
-    validation = validator(learner.judged, whole_songs=_measures_sdr(config, learner.position.epoch + 1))
-    keeper.close_epoch(validation, started)
-    watch.epoch_done(keeper, validator)
+    validation = _validated(session, session.learner.position.epoch + 1)
+    session.keeper.close_epoch(validation, started)
+    session.watch.epoch_done(session.keeper, session.validator)
 
 
-def _validate_first(
-    config: RunConfig, learner: Learner, validator: Validator, watch: Watch, keeper: Keeper, *, judged: bool
-) -> None:
+def _validate_first(session: _Session, *, judged: bool) -> None:
     """A run that cannot be validated shall fail before its first epoch, not after it.
 
     Weights to start from are `judged`: they are the best until an epoch is better.
     """
-    watch.validates()
-    validation = validator(learner.judged, whole_songs=_measures_sdr(config, 0))
+    validation = _validated(session, 0)
     if not isfinite(validation.loss):
         raise TrainingError(
             "before training the validation loss is not finite. Check the loss, the network and the corpus "
             "(sepkit data check)"
         )
-    watch.validated_first(validation)
+    session.watch.validated_first(validation)
     if judged:
-        keeper.begin(validation)
+        session.keeper.begin(validation)
+
+
+def _validated(session: _Session, epoch: int) -> Validation:
+    session.watch.validates()
+    return session.validator(session.learner.judged, whole_songs=_measures_sdr(session.config, epoch))
 
 
 def _measures_sdr(config: RunConfig, epoch: int) -> bool:
@@ -162,11 +170,10 @@ def _measures_sdr(config: RunConfig, epoch: int) -> bool:
     return every > 0 and (epoch % every == 0 or epoch == config.train.epochs)
 
 
-def _report_skipped(
-    config: RunConfig, learner: Learner, batch: Batch, step: Step, keeper: Keeper, watch: Watch
-) -> None:
+def _report_skipped(session: _Session, batch: Batch, step: Step) -> None:
     """Name a step that was skipped, and end the run at the limit."""
-    position, limit = learner.position, config.train.skip_limit
+    learner, limit = session.learner, session.config.train.skip_limit
+    position = learner.position
     what = "gradient" if isfinite(step.loss) else "loss"
     if learner.scaler.is_enabled() and what == "gradient" and position.in_a_row < limit:
         return  # that is how a scaler finds its scale
@@ -176,11 +183,11 @@ def _report_skipped(
     fault = f"epoch {position.epoch + 1}, step {position.epoch_step}: the {what} is not finite; {whose} {named}"
     if position.in_a_row >= limit:
         raise TrainingError(
-            f"{limit} steps in a row were skipped, the last in {fault}. {_kept(keeper)}"
+            f"{limit} steps in a row were skipped, the last in {fault}. {_kept(session.keeper)}"
             + ("Check the corpus: sepkit data check" if broken else "Lower train.optimizer.lr")
         )
     if position.in_a_row <= SHOWN:
-        watch.say(f"Skipped {fault} ({position.in_a_row} in a row; the run ends at {limit})")
+        session.watch.say(f"Skipped {fault} ({position.in_a_row} in a row; the run ends at {limit})")
 
 
 def _kept(keeper: Keeper) -> str:
