@@ -10,6 +10,7 @@ core, and no spectrum is ever in memory as a whole.
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -36,7 +37,8 @@ def masked(signal: Tensor, mask: Tensor, window: Tensor, hop: int) -> Tensor:
     frames = _frames(signal, window, hop)
     count, length, time = *frames.shape[-2:], signal.shape[-1]
     rows = count + -(-length // hop) - 1
-    total = window.new_zeros(*torch.broadcast_shapes(signal.shape[:-1], mask.shape[:-2]), rows, hop)
+    broadcast = np.broadcast_shapes(signal.shape[:-1], mask.shape[:-2])  # torch's own would import sympy for it
+    total = window.new_zeros(*broadcast, rows, hop)
     weight = window.new_zeros(rows, hop)
     for part in _parts(frames):
         bins = torch.fft.rfft(frames[..., part, :] * window) * mask[..., part, :]
