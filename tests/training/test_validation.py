@@ -26,7 +26,9 @@ def test_the_best_model_is_what_was_validated_and_scores_as_validated(sepkit, sm
     best = next(row for row in history(run) if row["epoch"] == max(r["epoch"] for r in history(run) if r["best"]))
     config = configs.load(run / "config.toml")
     data, ranks = Data(config), Ranks(learners.torch.device("cpu"))
-    validator = Validator(config, data, Objective(config), Precision.of("fp32", ranks.device), ranks, lambda: False)
+    validator = Validator(
+        config, data, Objective(config), Precision.of(config.train.precision, ranks.device), ranks, lambda: False
+    )
     loaded = model_file.load(run / "best_model.safetensors")
     found = validator(loaded.network(), whole_songs=True)
     assert found.loss == best["validation_loss"]
