@@ -103,6 +103,14 @@ def test_a_byte_order_mark_does_no_harm_and_a_folder_is_no_config(tmp_path):
         configs.load(tmp_path)
 
 
+def test_a_config_that_is_missing_names_those_beside_it_or_says_how_to_write_one(tmp_path):
+    with pytest.raises(ConfigError, match=r"no config file .*c\.toml\. Write one .*sepkit config show > c\.toml"):
+        configs.load(tmp_path / "configs" / "c.toml")
+    (tmp_path / "other.toml").touch()
+    with pytest.raises(ConfigError, match=r"no config file .*c\.toml\. In .*: other\.toml"):
+        configs.load(tmp_path / "c.toml")
+
+
 def test_data_dir_keeps_the_groups_of_a_plain_folder(tmp_path):
     path = tmp_path / "c.toml"
     path.write_text('[[datasets]]\nname = "folder"\nroot = "a"\ngroup = "^[^_]+"\n')
