@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from signal import SIGINT, Signals
 from typing import TYPE_CHECKING
 
 import click
 
 from sepkit.cli import options
-from sepkit.cli.verb import Report, Verb, one_line
+from sepkit.cli.verb import Report, Terminated, Verb, one_line
 
 if TYPE_CHECKING:
-    from sepkit.evaluation.evaluate import Result
+    from sepkit.evaluation.evaluate import Evaluation, Result
 
 
 @click.command(cls=Verb)
@@ -78,12 +79,24 @@ def evaluate(
         click.echo("measuring what the model takes", err=True)
     costs = measure_costs(estimators, device) if cost else {}
     evaluation = evaluate_all(
-        job, tracks, costs, processes=processes or processes_for(estimators), done=_Progress(len(tracks))
-    )
+        job, tracks, costs, processes=processes or processes_for(estimators), done=_Progress(len(tracks)),
+        stops=(KeyboardInterrupt, Terminated),
+    )  # fmt: skip
     summary = write(output_dir, evaluation, page(report_of(evaluation), limits) if limits else "")
     written = [SUMMARY, *(name for name in summary["files"] if "/" not in name)]
     human = [*tables(evaluation), *(f"Written: {output_dir / name}" for name in written)]
-    return Report(summary, human, exit_code=1 if evaluation.failed else 0)
+    return Report(summary, human, _stopped(evaluation, len(tracks)) or (1 if evaluation.failed else 0))
+
+
+def _stopped(evaluation: Evaluation, songs: int) -> int:
+    """Say on stderr what ended an evaluation early and return its exit code; 0 if nothing did."""
+    if not evaluation.stop:
+        return 0
+    number = evaluation.stop.number if isinstance(evaluation.stop, Terminated) else SIGINT
+    scored = len({score.track for score in evaluation.scores})
+    text = f"Stopped by {Signals(number).name}: {scored} of {songs} songs are scored; the others are listed as failed"
+    click.echo(text, err=True)
+    return 128 + number
 
 
 class _Progress:

@@ -21,17 +21,23 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Generator[Result, None, None]:
+def each(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    started: Callable[[int], None] | None = None,
+) -> Generator[Result, None, None]:
     """Yield `function(item)` of each item, in their order, from `workers` processes (0: this one).
 
-    The function and the items must be picklable. An error that it raises ends everything.
+    The function and the items must be picklable. An error that it raises ends everything. `started` is called in each
+    process, with its number, and sees to signals; default: `outlive_signals`.
     """
     loader = DataLoader(
         _Mapped(function, items),
         batch_size=None,
         num_workers=min(workers, len(items)),
         collate_fn=unchanged,
-        worker_init_fn=outlive_signals,
+        worker_init_fn=started or outlive_signals,
     )
     yield from unwrapped(loader)
 

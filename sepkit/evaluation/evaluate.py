@@ -6,14 +6,18 @@ A song's score is the median over its frames, and the score of a run the median 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from multiprocessing import active_children
 from statistics import fmean, median
 
 import numpy as np
 
 from sepkit.component import MetricConfig, Track
-from sepkit.data.parallel import each
+from sepkit.data.parallel import each, outlive_signals
 from sepkit.errors import CorpusError, SepkitError, reason
 from sepkit.evaluation.bounds import bounds_of
 from sepkit.evaluation.cost import Cost
@@ -26,6 +30,8 @@ from sepkit.evaluation.section import section_of
 from sepkit.report import Limits, Section
 
 log = logging.getLogger(__name__)
+
+INTERRUPTED = "interrupted before it was scored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +49,31 @@ class Result:
 class Evaluation:
     """All scores, why tracks failed, and the stems of tracks that were not scored, as there is no reference for them.
 
-    `estimates` are the labels of those who were evaluated, `bounds` those of what they are seen beside.
+    `estimates` are the labels of those who were evaluated, `bounds` those of what they are seen beside, and `stop` is
+    what ended it before all songs were scored.
     """
 
     metrics: tuple[MetricConfig, ...]
     estimates: tuple[str, ...]
     bounds: tuple[str, ...]
-    scores: list[Score] = field(default_factory=list)
+    scores: Sequence[Score] = ()
     failed: dict[str, str] = field(default_factory=dict)
     absent: dict[str, tuple[str, ...]] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
-    sections: list[Section] = field(default_factory=list)
+    sections: Sequence[Section] = ()
+    stop: BaseException | None = None
+
+    @cached_property
+    def by_column(self) -> dict[tuple[str, str, str], list[Score]]:
+        """The scores of all songs by stem, metric and estimate."""
+        found: dict[tuple[str, str, str], list[Score]] = {}
+        for score in self.scores:
+            found.setdefault((score.stem, score.metric, score.estimate), []).append(score)
+        return found
 
     def values(self, stem: str, metric: str, estimate: str) -> list[float]:
         """Return the scores of all songs that have one."""
-        rows = [s for s in self.scores if (s.stem, s.metric, s.estimate) == (stem, metric, estimate)]
+        rows = self.by_column.get((stem, metric, estimate), ())
         return [row.value for row in rows if row.value is not None]
 
     def median(self, stem: str, metric: str, estimate: str) -> float | None:
@@ -75,7 +91,7 @@ class Evaluation:
         """The labels of who was evaluated, and of what bounds them."""
         return (*self.estimates, *self.bounds)
 
-    @property
+    @cached_property
     def columns(self) -> list[tuple[str, str]]:
         """The pairs of stem and metric, in order."""
         return list(dict.fromkeys((s.stem, s.metric) for s in self.scores))
@@ -154,6 +170,7 @@ def evaluate(
     *,
     processes: int = 1,
     done: Callable[[Result], None] = lambda _: None,
+    stops: tuple[type[BaseException], ...] = (),
 ) -> Evaluation:
     """Estimate and score each track.
 
@@ -163,20 +180,37 @@ def evaluate(
         costs: What each of the models costs, by label.
         processes: How many songs are worked on at the same time, each in a process of its own if it is not 1.
         done: Called with what became of each track, in their order.
+        stops: What ends the evaluation early, such as KeyboardInterrupt: the songs that are left have failed. It is
+            raised as long as no song is scored.
 
     Raises:
         CorpusError: no song has a reference for what is estimated.
     """
-    evaluation = Evaluation(job.metrics, tuple(e.label for e in job.estimators), _bounds(job), costs=costs or {})
-    for result in _results(job, tracks, min(processes, len(tracks))):
-        done(result)
-        name = result.track.name
-        if result.error:
-            evaluation.failed[name] = result.error
-        if result.absent:
-            evaluation.absent[name] = result.absent
-        evaluation.scores.extend(result.scores)
-        evaluation.sections.extend([result.section] if result.section else [])
+    results: list[Result] = []
+    stop: BaseException | None = None
+    others = active_children()
+    try:
+        for result in _results(job, tracks, min(processes, len(tracks))):
+            results.append(result)
+            done(result)
+    except stops as error:
+        for worker in set(active_children()).difference(others):
+            worker.terminate()
+        if not any(result.scores for result in results):
+            raise
+        stop = error.with_traceback(None)  # which would keep the loader of the processes
+        results += [Result(track, error=INTERRUPTED) for track in tracks[len(results) :]]
+    evaluation = Evaluation(
+        job.metrics,
+        tuple(estimator.label for estimator in job.estimators),
+        _bounds(job),
+        [score for result in results for score in result.scores],
+        {result.track.name: result.error for result in results if result.error},
+        {result.track.name: result.absent for result in results if result.absent},
+        costs or {},
+        [result.section for result in results if result.section],
+        stop,
+    )
     if not evaluation.scores and not evaluation.failed:
         raise CorpusError(_no_reference(job, tracks))
     return evaluation
@@ -196,12 +230,18 @@ def _results(job: Job, tracks: Sequence[Track], count: int) -> Iterator[Result]:
     """Yield what becomes of each track; where a process dies, as it does when memory is short, the rest has failed."""
     left = list(tracks)
     try:
-        for result in each(job, tracks, count if count > 1 else 0):
+        for result in each(job, tracks, count if count > 1 else 0, _leave_when_asked):
             left.pop(0)
             yield result
     except RuntimeError as error:
         for track in left:
             yield Result(track, error=f"{track.name}: a scoring process died ({reason(error)}); try --processes 1")
+
+
+def _leave_when_asked(worker: int) -> None:
+    """Let a worker end at once, and in peace, which the loader takes for no accident: half a song has no score."""
+    outlive_signals(worker)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 
 def _bounds(job: Job) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
         "tracks": [_row(score) for score in evaluation.scores],
         "cost": {label: asdict(cost) for label, cost in evaluation.costs.items()},
         "report": bool(evaluation.sections),
+        "interrupted": evaluation.stop is not None,
         "failed": evaluation.failed,
         "absent": {track: list(stems) for track, stems in evaluation.absent.items()},
     }  # fmt: skip
@@ -60,7 +61,7 @@ def _medians(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for stem, metric in evaluation.columns:
         for estimate in evaluation.everyone:
-            found = [s for s in evaluation.scores if (s.stem, s.metric, s.estimate) == (stem, metric, estimate)]
+            found = evaluation.by_column.get((stem, metric, estimate), [])
             undefined: dict[str, int] = {}
             for score in found:
                 if score.undefined:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sepkit.component import MetricConfig
+from sepkit.evaluation.comparison import listed
 from sepkit.evaluation.evaluate import Evaluation
 from sepkit.evaluation.guide import guide_text, verdict
 from sepkit.evaluation.output.summary import aggregation
@@ -28,7 +29,7 @@ def tables(evaluation: Evaluation) -> "list[Table | str]":
     if any(metric == SDR for _, metric in evaluation.columns):
         parts += [*verdicts(evaluation), guide_text()]
     parts += [_cost(evaluation)] if evaluation.costs else []
-    parts += [f"not scored: {track}: {error}" for track, error in evaluation.failed.items()]
+    parts += _failed(evaluation)
     parts += [f"not scored: {', '.join(stems)} of {track}: no reference" for track, stems in evaluation.absent.items()]
     return parts
 
@@ -92,6 +93,15 @@ def _undefined(evaluation: Evaluation) -> Iterator[str]:
     for (metric, stem, whose), (missing, all_frames) in frames.items():
         if missing:
             yield f"undefined: {metric} of {stem}{whose} in {missing} of {all_frames} frames (silence)"
+
+
+def _failed(evaluation: Evaluation) -> Iterator[str]:
+    """Yield a line for each reason why songs were not scored: an interruption is that of many."""
+    songs: dict[str, list[str]] = {}
+    for track, error in evaluation.failed.items():
+        songs.setdefault(error, []).append(track)
+    for error, tracks in songs.items():
+        yield f"not scored: {listed(tracks)}: {error}"
 
 
 def _whose(evaluation: Evaluation, estimate: str) -> str:
