@@ -67,7 +67,8 @@ def _totals(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row
 
 def _distributions(evaluation: Evaluation) -> Iterator[Distribution]:
     for stem, metric in evaluation.columns:
-        found = {(s.track, s.estimate): s for s in evaluation.scores if (s.stem, s.metric) == (stem, metric)}
+        columns = [evaluation.by_column.get((stem, metric, estimate), []) for estimate in evaluation.everyone]
+        found = {(s.track, s.estimate): s for column in columns for s in column}
         tracks = tuple(dict.fromkeys(track for track, _ in found))
         groups = tuple(
             (estimate, tuple(s.value if (s := found.get((track, estimate))) else None for track in tracks))

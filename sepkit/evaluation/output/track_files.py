@@ -19,9 +19,11 @@ def track_files(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, An
 
     A frame that is undefined lacks the number, which the schema has no null for, and says so in a key of its own.
     """
-    for estimate in evaluation.estimates:
-        for track in dict.fromkeys(s.track for s in evaluation.scores):
-            own = [s for s in evaluation.scores if (s.track, s.estimate) == (track, estimate) and s.frames]
+    found: dict[tuple[str, str], list[Score]] = {}
+    for score in evaluation.scores:
+        found.setdefault((score.estimate, score.track), []).extend([score] if score.frames else [])
+    for (estimate, track), own in found.items():
+        if estimate in evaluation.estimates:
             targets = [_target(evaluation, stem, own) for stem in dict.fromkeys(s.stem for s in own)]
             yield estimate, track, {"sepkit_version": version("sepkit"), "targets": targets}
 
