@@ -193,6 +193,55 @@ def test_skip_existing_knows_song_model_and_settings(sepkit, small_model, song, 
     assert not sepkit(*command, small_model).json["tracks"][0]["skipped"]
 
 
+@pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "ogg", "aiff"])
+def test_skip_existing_makes_stems_anew_that_were_cut_short(sepkit, small_model, song, tmp_path, ending):
+    command = (
+        "separate",
+        song,
+        "-m",
+        small_model,
+        "-o",
+        tmp_path / "o",
+        "--format",
+        ending,
+        "--skip-existing",
+        "--json",
+    )
+    assert not sepkit(*command).json["tracks"][0]["skipped"]
+    vocals = tmp_path / "o" / "song" / f"vocals.{ending}"
+    whole = vocals.read_bytes()
+    for part in (0.6, 0.97):
+        vocals.write_bytes(whole[: int(len(whole) * part)])
+        done = sepkit(*command)
+        assert (done.code, done.json["tracks"][0]["skipped"]) == (0, False), done.err
+        assert vocals.read_bytes() == whole
+    assert sepkit(*command).json["tracks"][0]["skipped"]
+
+
+@pytest.mark.parametrize("change", [("-t", "1.9"), ("-af", "apad=pad_len=9000"), ("-ar", "22050")])
+def test_skip_existing_makes_stems_anew_that_have_another_length_or_rate(sepkit, small_model, song, tmp_path, change):
+    command = ("separate", song, "-m", small_model, "-o", tmp_path / "o", "--skip-existing", "--json")
+    assert sepkit(*command).code == 0
+    vocals = tmp_path / "o" / "song" / "vocals.wav"
+    whole = vocals.read_bytes()
+    subprocess.run(["ffmpeg", "-v", "error", "-i", vocals, *change, tmp_path / "changed.wav"], check=True)
+    (tmp_path / "changed.wav").replace(vocals)
+    assert not sepkit(*command).json["tracks"][0]["skipped"]
+    assert vocals.read_bytes() == whole
+
+
+def test_stems_that_were_cut_short_are_no_songs_either(sepkit, small_model, song, tmp_path):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    (songs / "b.wav").write_bytes(song.read_bytes())
+    command = ("separate", songs, "-m", small_model, "-o", songs / "a", "--skip-existing", "--json")
+    assert sepkit(*command).code == 0
+    vocals = songs / "a" / "b" / "vocals.wav"
+    vocals.write_bytes(vocals.read_bytes()[:9000])
+    done = sepkit(*command)
+    assert (done.code, done.json["ok"], len(done.json["left_out"])) == (0, 1, 2), done.err
+
+
 def test_skip_existing_knows_weights_that_differ_in_nothing_else(sepkit, small_model, song, tmp_path):
     values, tensors = tensor_file.read(small_model)
     name = next(name for name in tensors if name.endswith("bias"))

@@ -15,7 +15,13 @@ from sepkit.errors import AudioError, ConfigError
 from sepkit.separation.songs.growing import GrowingStems
 from sepkit.separation.songs.inputs import Song, key_of_name
 from sepkit.separation.songs.output import Output
-from sepkit.separation.songs.provenance import Provenance, provenance_of, read_provenance
+from sepkit.separation.songs.provenance import (
+    Provenance,
+    is_whole,
+    provenance_in_head,
+    provenance_of,
+    read_provenance,
+)
 from sepkit.separation.songs.publishing import publish
 
 if TYPE_CHECKING:
@@ -102,7 +108,12 @@ class Job:
         """
         if song.path.is_dir():
             raise AudioError(f"{song.path}: no song in this folder")
-        header = self.decoder.header(song.path)
+        try:
+            header = self.decoder.header(song.path)
+        except AudioError:
+            if song.searched and provenance_in_head(song.path):
+                return None
+            raise
         if song.searched and provenance_of(header.tags):
             return None
         files = self._files(song, header)
@@ -110,7 +121,7 @@ class Job:
         replaces = self.wish.overwrite
         if self.wish.skip_existing:
             there = [read_provenance(file, self.decoder) for file in files.values() if file.exists()]
-            if len(there) == len(files) and all(one == provenance for one in there):
+            if len(there) == len(files) and all(one == provenance for one in there) and self._whole(files, header):
                 return Written(files, None, skipped=True)
             replaces = all(one is not None and one.song == provenance.song for one in there)
         self.wish.output.check(files.values(), overwrite=replaces)
@@ -147,7 +158,7 @@ class Job:
         """
         encoding = self.wish.output.encoding
         gain = stems.safe_gain if encoding.scales else 1.0
-        tags = replace(plan.header.tags, comment=plan.provenance.comment)
+        tags = replace(plan.header.tags, comment=plan.provenance.comment(stems.frames))
         try:
             finished = stems.convert(plan.files, encoding, plan.header.info.sample_rate, tags, gain)
             publish(finished, folder / "before", overwrite=plan.replaces)
@@ -168,6 +179,10 @@ class Job:
             if other != song.path:
                 raise ConfigError(f"{file} is already what {other} becomes; put {{track}} into --template")
         return files
+
+    def _whole(self, files: dict[str, Path], header: Header) -> bool:
+        rate = header.info.sample_rate
+        return all(is_whole(file, rate, self.decoder) for file in set(files.values()))
 
     def _part(self, song: Song, header: Header, files: dict[str, Path]) -> tuple[int, int | None]:
         """Return the first frame and the number of frames that are wanted, if the format can hold them."""
