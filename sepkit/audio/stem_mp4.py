@@ -9,8 +9,10 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from io import SEEK_END
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO
 
 from sepkit.audio import ffmpeg
@@ -25,6 +27,8 @@ BITRATE = 256_000
 # Native Instruments' players know a mixture and this many stereo stems, no fewer and no more.
 NI_STEMS = 4
 _FULL = "No space left on device"
+# Seconds after which ffmpeg is looked at again.
+_LOOK = 0.1
 
 
 def require_ffmpeg(path: Path) -> None:
@@ -40,22 +44,23 @@ def write_stem_mp4(
     tags: Tags,
     gain: float,
     name: Path | None = None,
+    abandoned: Event | None = None,
 ) -> None:
     """Write raw stems, float32 little-endian [time, channel], as streams in their order; the first is the default.
 
     Each is multiplied by `gain`. The first is the mixture; with four stereo stems beside it, Native Instruments'
     metadata are written, too. Players may decode up to one AAC frame (1024) more than was written, of silence.
-    `name` is what errors call a temporary `path`.
+    `name` is what errors call a temporary `path`. Once another thread sets `abandoned`, ffmpeg is killed.
 
     Raises:
-        AudioError: ffmpeg is missing or fails, or the disk is full.
+        AudioError: ffmpeg is missing, fails or is killed, or the disk is full.
     """
     name = name or path
     require_ffmpeg(name)
     command = _command(path, stems, sample_rate, channels, tags, gain)
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise AudioError(f"{name}: cannot be written ({_reason(done)})")
+    code, errors = _run(command, abandoned or Event())
+    if code:
+        raise AudioError(f"{name}: cannot be written ({_reason(errors)})")
     try:
         with path.open("r+b") as file:
             if len(stems) == 1 + NI_STEMS and channels == 2:
@@ -89,8 +94,23 @@ def _encoder() -> str:
     return "libfdk_aac" if "libfdk_aac" in (stempeg.check_available_aac_encoders() or []) else "aac"
 
 
-def _reason(done: subprocess.CompletedProcess[bytes]) -> str:
-    return _FULL if _FULL.encode() in done.stderr else ffmpeg.last_line(done.stderr)
+def _run(command: list[str], abandoned: Event) -> tuple[int, bytes]:
+    """Return the exit code of a command and its stderr. Whatever ends the waiting ends the command as well."""
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            while not abandoned.is_set():
+                with suppress(subprocess.TimeoutExpired):
+                    _, errors = process.communicate(timeout=_LOOK)
+                    return process.returncode, errors
+        finally:
+            process.kill()  # which does nothing to one that has ended
+    return process.returncode, b"abandoned"
+
+
+def _reason(errors: bytes) -> str:
+    return _FULL if _FULL.encode() in errors else ffmpeg.last_line(errors)
 
 
 def _add_metadata(file: BinaryIO, names: Sequence[str]) -> None:

@@ -115,7 +115,7 @@ class _Run:
                     before = now
                 self._note(before)
             except BaseException:
-                for stems in self._converting:
+                for stems in list(self._converting):  # the finisher takes them out meanwhile
                     stems.abandon()
                 raise
         return self.results

@@ -228,6 +228,41 @@ def test_row_22_a_batch_that_is_stopped(sepkit, model, batch, tmp_path, number):
     assert content(out) == content(clean)
 
 
+SLOW_FFMPEG = """#!{python}
+import os, sys, time
+from pathlib import Path
+if "-brand" not in sys.argv:
+    os.execv({ffmpeg!r}, sys.argv)
+Path(sys.argv[-1].removeprefix("file:")).write_bytes(b"half a file")
+Path({folder!r}, "begun").touch()
+time.sleep(20)
+Path({folder!r}, "ended").touch()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_row_22_stopped_while_ffmpeg_writes(model, tmp_path, monkeypatch, number):
+    real = shutil.which("ffmpeg")
+    if not real:
+        pytest.skip("needs ffmpeg")
+    (tmp_path / "bin").mkdir()
+    slow = tmp_path / "bin" / "ffmpeg"
+    slow.write_text(SLOW_FFMPEG.format(python=sys.executable, ffmpeg=real, folder=str(tmp_path)))
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    song = write(tmp_path / "song.wav")
+    running = process("separate", song, "-m", model, "-o", tmp_path / "out", "--format", "stem.mp4")
+    while not (tmp_path / "begun").exists():
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.02)
+    running.send_signal(number)
+    _, err = running.communicate()
+    assert running.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert "Traceback" not in err
+    assert not (tmp_path / "ended").exists()
+    assert not (tmp_path / "out").exists()
+
+
 @contextmanager
 def small_disk(folder, megabytes):
     folder.mkdir()

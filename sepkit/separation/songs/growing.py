@@ -86,7 +86,7 @@ class GrowingStems:
         if encoding.format == "stem.mp4":
             (path,) = finished
             (target,) = finished.values()
-            write_stem_mp4(path, self.files, sample_rate, self._channels, tags, gain, target)
+            write_stem_mp4(path, self.files, sample_rate, self._channels, tags, gain, target, self._abandoned)
             return finished
 
         def write(path: Path, file: Path) -> None:
