@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from sepkit.audio.formats import LONGEST, READABLE
 from sepkit.audio.look import looks
 from sepkit.audio.whole import check_ogg
 from sepkit.component import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, AudioFile, Stream
-from sepkit.errors import AudioError
+from sepkit.errors import AudioError, did_you_mean
 
 # libsndfile's words about WAV and AIFF files that lack their end: of their samples; of an RF64 or W64, of the file.
 _SHORTER = re.compile(r"(data|SSND|Riff size|riff)\s*: (\d+) \(should be (\d+)\)")
@@ -91,7 +91,7 @@ def check_file(path: Path) -> None:
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise AudioError(f"{path}: no such file") from None
+        raise AudioError(f"{path}: no such file{_close_to(path)}") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"{path}: cannot be looked up ({getattr(error, 'strerror', None) or error})") from None
     if stat.S_ISDIR(status.st_mode):
@@ -102,6 +102,14 @@ def check_file(path: Path) -> None:
         raise AudioError(f"{path}: the file is empty")
     if not os.access(path, os.R_OK):
         raise AudioError(f"{path}: cannot be read (Permission denied)")
+
+
+def _close_to(path: Path) -> str:
+    """Return the file in the same folder that may be meant, as the end of a message, or nothing."""
+    with suppress(OSError, ValueError):
+        hint = did_you_mean(path.name, (other.name for other in path.parent.iterdir() if other.is_file()))
+        return hint and f".{hint}"
+    return ""
 
 
 def check_info(file: AudioFile, info: AudioInfo) -> None:
