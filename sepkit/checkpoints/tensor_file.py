@@ -20,6 +20,7 @@ from sepkit.errors import ModelFileError
 
 FORMAT = 1
 _KEY = "sepkit"
+_TORCH_ENDINGS = (".pth", ".pt", ".ckpt", ".th")
 
 
 def write(path: Path, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> None:
@@ -77,7 +78,12 @@ def _unreadable(path: Path, error: Exception) -> str:
             start = file.read(4)
     except OSError as cause:
         return f"{path}: cannot be read ({cause})"
-    if start == b"PK\3\4":
+    if path.suffix.lower() == ".onnx":
+        return (
+            f"{path}: an exported network (ONNX), for programs without PyTorch. "
+            "Give the model file that it was exported from, which ends in .safetensors"
+        )
+    if start == b"PK\3\4" or path.suffix.lower() in _TORCH_ENDINGS:
         return (
             f"{path}: no safetensors file, but one of PyTorch's own. Make a model file of it: "
             f"sepkit models import {path} --config CONFIG -o NAME.safetensors"

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 import stempeg
+import torch
 
 from sepkit.atomic import Commit
 from sepkit.audio.decoder import Decoder
 from sepkit.checkpoints import tensor_file
+from tests.cli.test_bad_input import one_line
 
 RNG = np.random.default_rng(0)
 
@@ -311,6 +313,25 @@ def test_what_contradicts_itself_is_refused_before_anything_is_read(sepkit, smal
         assert done.code == 2, options
         assert words in done.err
         assert len(done.err.strip().splitlines()) == 1
+
+
+def test_a_song_that_does_not_exist_suggests_one_that_does(sepkit, small_model, song, tmp_path):
+    command = ("-m", small_model, "-o", tmp_path / "o")
+    one_line(sepkit("separate", tmp_path / "sogn.wav", *command), 1, 'sogn.wav: no such file. Did you mean "song.wav"?')
+    (tmp_path / "x.wav").mkdir()
+    for unlike in (tmp_path / "xx.wav", tmp_path / "no" / "song.wav"):
+        done = sepkit("separate", unlike, *command)
+        assert (done.code, done.err.strip()) == (1, f"Error: {unlike}: no such file")
+
+
+@pytest.mark.parametrize("verb", [("separate", "song.wav", "-m"), ("export",), ("models", "info")])
+def test_what_is_no_model_file_says_what_it_is(sepkit, tmp_path, verb):
+    network, weights = tmp_path / "best_model.onnx", tmp_path / "best_model.ckpt"
+    network.write_bytes(b"\x08\x08\x12\x07pytorch" + bytes(99))
+    one_line(sepkit(*verb, network), 1, "best_model.onnx: an exported network (ONNX)", "ends in .safetensors")
+    for zipped in (True, False):
+        torch.save({"a": torch.zeros(3)}, weights, _use_new_zipfile_serialization=zipped)
+        one_line(sepkit(*verb, weights), 1, "one of PyTorch's own", f"sepkit models import {weights} --config CONFIG")
 
 
 def test_what_a_format_cannot_hold(sepkit, small_model, tmp_path):
