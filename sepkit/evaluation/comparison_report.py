@@ -10,7 +10,10 @@ from sepkit.evaluation.saved_scores import SavedScores
 if TYPE_CHECKING:
     from rich.table import Table
 
-INTERVAL = f"{CONFIDENCE:.0%} bootstrap interval (BCa, {RESAMPLES} draws of songs, seed 0) of the mean difference"
+INTERVAL = (
+    f"{CONFIDENCE:.0%} bootstrap interval (expanded percentiles, {RESAMPLES} draws of songs, seed 0) of the mean "
+    "difference"
+)
 # Songs of each direction that a table shows.
 MOVED = 3
 # Names in a note.

@@ -68,7 +68,7 @@ def test_differences_are_paired_by_song(sepkit, write):
     low, high = difference["interval"]
     assert -2.5 < low < 0 < high < 2.5
     assert difference["verdict"] == "unclear"
-    assert "BCa" in result["interval"]
+    assert "expanded percentiles" in result["interval"]
     table = sepkit("compare", first, other).out
     assert [line.split("│")[2].strip() for line in table.splitlines() if line.rstrip().endswith("worse")] == ["e", "d"]
 

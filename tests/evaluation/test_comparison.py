@@ -17,7 +17,13 @@ def test_it_is_close_to_what_the_normal_distribution_says_where_that_holds():
 def test_it_leans_to_the_longer_tail():
     differences = np.random.default_rng(1).exponential(1, 40).tolist()
     low, high = interval(differences)
-    assert high - np.mean(differences) > 1.4 * (np.mean(differences) - low)
+    assert high - np.mean(differences) > 1.15 * (np.mean(differences) - low)
+
+
+def test_models_that_are_equally_good_seem_to_differ_as_seldom_as_it_says():
+    """In 400 comparisons of ten songs, 5 %, give or take what chance leaves; plain percentiles do so in 10 %."""
+    found = [interval(differences) for differences in np.random.default_rng(2).normal(0, 1, (400, 10)).tolist()]
+    assert 0.02 < np.mean([low > 0 or high < 0 for low, high in found]) < 0.08
 
 
 @settings(max_examples=10, deadline=None)
