@@ -158,13 +158,24 @@ def test_track_files_have_the_schema_of_museval_and_its_reader_takes_them(evalua
     assert set(table["metric"]) <= {"SDR", "ISR", "SIR", "SAR"}
 
 
-def test_the_table_for_spreadsheets_holds_every_score(evaluated, songs, tmp_path):
-    (songs / "one").rename(songs / "=1+1")
+def test_frames_of_half_a_second_have_their_own_times(evaluated, songs, small_config, tmp_path):
+    small_config.write_text(
+        f'[[datasets]]\nname = "folder"\nroot = "{songs}"\ntest = ["one"]\n'
+        '[[metrics]]\nname = "sdr"\nframe_seconds = 0.5\n'
+    )
+    evaluated(small_config, "--target", "vocals")
+    (target,) = json.loads((tmp_path / "e" / "tracks" / "one.json").read_text())["targets"]
+    assert [(frame["time"], frame["duration"]) for frame in target["frames"]] == [(0, 0.5), (0.5, 0.5), (1, 0.5)]
+
+
+def test_the_table_for_spreadsheets_holds_every_score_and_no_formula(evaluated, tmp_path):
+    formulas = ("=1", "+1", "-1", "@1", "\t1", "\r1")
+    songs = write_songs(tmp_path / "formulas", ["a=1", *formulas], ("vocals", "drums"), seconds=0.5)
     summary = evaluated("--data-dir", songs)
     with (tmp_path / "e" / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(summary["tracks"])
-    assert "'=1+1" in {row["track"] for row in rows}
+    assert {row["track"] for row in rows} == {"a=1", *(f"'{name}" for name in formulas)}
     for row, score in zip(rows, summary["tracks"], strict=True):
         assert float(row["score"]) == score["score"] if row["score"] else score["score"] is None
 

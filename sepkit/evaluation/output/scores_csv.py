@@ -12,7 +12,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def scores_csv(evaluation: Evaluation) -> str:
     """Return the scores as CSV with a header; an undefined one is an empty cell, with the reason in the last."""
     text = StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    table = csv.writer(text)
     table.writerow(("track", "stem", "metric", "unit", "estimate", "score", "undefined"))
     for s in evaluation.scores:
         unit = evaluation.measured_by(s.metric).unit
