@@ -39,7 +39,7 @@ def diagnose() -> list[Check]:
         _ffmpeg(),
         _guarded("museval", _museval),
         _tensorboard(),
-        _guarded("onnx", _onnx),
+        _guarded("onnx", _onnx, "onnx onnxruntime"),
         *_plugins(),
     ]
 
@@ -53,16 +53,16 @@ def _tensorboard() -> Check:
 def _onnx() -> Check:
     if None in (find_spec("onnx"), find_spec("onnxruntime")):
         return Check("onnx", "missing", "optional, 2-4 times faster on a CPU: pip install 'sepkit[onnx]'")
+    import_module("onnx")
+    import_module("onnxruntime")
     return Check("onnx", "ok", f"{version('onnx')}, ONNX Runtime {version('onnxruntime')}")
 
 
-def _guarded(name: str, check: Callable[[], Check]) -> Check:
+def _guarded(name: str, check: Callable[[], Check], packages: str = "sepkit torch torchaudio") -> Check:
     try:
         return check()
     except Exception as error:  # noqa: BLE001  a broken package may raise anything, and that is the finding
-        return Check(
-            name, "broken", f"{reason(error)}. Reinstall: pip install --force-reinstall sepkit torch torchaudio"
-        )
+        return Check(name, "broken", f"{reason(error)}. Reinstall: pip install --force-reinstall {packages}")
 
 
 def _package(name: str) -> Check:

@@ -77,7 +77,8 @@ def test_nothing_is_replaced_unless_asked_for(sepkit, path, tmp_path):
     one_line(sepkit("export", path, "-o", same, "--overwrite"), 2, "link.onnx is the model file")
     (tmp_path / "folder.onnx").mkdir()
     one_line(sepkit("export", path, "-o", tmp_path / "folder.onnx", "--overwrite"), 2, "folder.onnx is a folder")
-    one_line(sepkit("export", path, "-o", file / "x.onnx"), 1, str(file / "x.onnx"), "cannot be written")
+    unwritable = file / "x.onnx"
+    one_line(sepkit("export", path, "-o", unwritable), 1, f"{unwritable}: cannot be written (", "; give another -o")
     assert path.read_bytes() == before
     assert sepkit("export", path, "--overwrite").code == 0
     assert onnx_file.read(file)
@@ -97,7 +98,11 @@ def test_a_model_without_a_mask_network_says_so(sepkit, install_plugin, tmp_path
     path = tmp_path / "w.safetensors"
     tensor_file.write(path, settings.model.build(settings.audio).state_dict(), model_file.manifest_of(settings))
     one_line(
-        sepkit("export", path), 1, "w.safetensors", 'the model "waves" of sepkit-waves has no mask network', "PyTorch"
+        sepkit("export", path),
+        1,
+        "w.safetensors",
+        'the model "waves" of sepkit-waves has no mask network',
+        f"runs in PyTorch only: sepkit separate SONG -m {path}",
     )
     assert not path.with_suffix(".onnx").exists()
 
@@ -109,6 +114,53 @@ def test_a_missing_package_is_named(sepkit, path, monkeypatch, package):
     checks = {check["name"]: check for check in sepkit("doctor", "--json").json["checks"]}
     assert checks["onnx"]["state"] == "missing"
     assert "pip install 'sepkit[onnx]'" in checks["onnx"]["detail"]
+
+
+@pytest.fixture
+def broken_runtime(monkeypatch, tmp_path):
+    """An ONNX Runtime that is installed, and lacks a library."""
+    package = tmp_path / "site" / "onnxruntime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('libgone.so: cannot open shared object file')")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "onnxruntime"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(package.parent)
+
+
+@pytest.mark.usefixtures("broken_runtime")
+def test_a_broken_package_is_named(sepkit, path):
+    why = ("libgone.so: cannot open shared object file", "pip install --force-reinstall")
+    one_line(sepkit("export", path), 2, "onnxruntime is installed, but does not import", *why)
+    done = sepkit("doctor", "--json")
+    checks = {check["name"]: check for check in done.json["checks"]}
+    assert (done.code, checks["onnx"]["state"]) == (1, "broken")
+    assert all(words in checks["onnx"]["detail"] for words in (*why, "reinstall onnx onnxruntime"))
+
+
+@pytest.mark.parametrize("exported_before", [False, True])
+def test_with_a_broken_package_songs_of_all_kinds_are_separated_with_one_warning(
+    sepkit, path, tmp_path, request, exported_before
+):
+    for rate in (8000, 16000):
+        soundfile.write(tmp_path / f"{rate}.wav", np.zeros((rate, 2)), rate)
+    command = (
+        "separate",
+        tmp_path / "8000.wav",
+        tmp_path / "16000.wav",
+        "-m",
+        path,
+        "--overwrite",
+        "-o",
+        tmp_path / "o",
+    )
+    if exported_before:
+        assert sepkit(*command).err.count("Warning") == 0
+    request.getfixturevalue("broken_runtime")
+    done = sepkit(*command)
+    (warning,) = [line for line in done.err.splitlines() if line.startswith("Warning")]
+    assert "onnxruntime is installed, but does not import (ImportError: libgone.so" in warning
+    assert "so PyTorch does, which is slower" in warning
+    assert (done.code, len(list((tmp_path / "o").rglob("*.wav")))) == (0, 4)
 
 
 def test_the_doctor_knows_the_version(sepkit):

@@ -8,7 +8,7 @@ from torch import nn
 
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import AudioSpec
-from sepkit.errors import ConfigError, reason
+from sepkit.errors import ConfigError, SepkitError, reason
 from sepkit.separation.engine import onnx_file
 from sepkit.separation.engine.engine import Engine
 from sepkit.separation.engine.folding import fold
@@ -75,8 +75,9 @@ def _taken_over(model: ModelFile, network: nn.Module, threads: int, *, optional:
         exported = onnx_file.cached(model, network)
         network.mask_network = OnnxNetwork(exported, max(1, torch.get_num_threads() // threads))
     except Exception as error:
+        why = str(error) if isinstance(error, SepkitError) else reason(error)
         if not optional:
-            raise ConfigError(f"ONNX Runtime cannot run this model ({reason(error)}); --backend torch can") from error
-        log.warning("ONNX Runtime cannot run this model (%s), so PyTorch does, which is slower", reason(error))
+            raise ConfigError(f"ONNX Runtime cannot run this model ({why}); --backend torch can") from error
+        log.warning("ONNX Runtime cannot run this model (%s), so PyTorch does, which is slower", why)
         return False
     return True

@@ -17,6 +17,7 @@ from sepkit.cache.folder import cache_folder
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.errors import ConfigError, ModelFileError
 from sepkit.separation.engine import onnx_graph
+from sepkit.separation.engine.onnx_network import require
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def export(model: ModelFile, network: nn.Module) -> bytes:
     """Return the content of a file: the sealed mask network of `network`, which is in evaluation mode on the CPU.
 
     Raises:
-        ConfigError: a package is missing.
+        ConfigError: a package is missing or broken.
         ModelFileError: the network has no mask network, or ONNX cannot express it.
     """
     return _sealed(onnx_graph.export(model, network), model.checksum)
@@ -40,11 +41,11 @@ def write(model: ModelFile, output: Path, *, overwrite: bool = False) -> int:
     """Write the mask network of a model to `output`, complete or not at all, and return its size in bytes.
 
     Raises:
-        ConfigError: `output` cannot be the name of the new file, or a package is missing.
+        ConfigError: `output` cannot be the name of the new file, or a package is missing or broken.
         ModelFileError: as for `export`, or the file cannot be written.
     """
     _check_output(model.path, output, overwrite=overwrite)
-    onnx_graph.require()
+    require(*onnx_graph.PACKAGES)
     exported = export(model, model.network())
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +55,7 @@ def write(model: ModelFile, output: Path, *, overwrite: bool = False) -> int:
         ):
             temporary.write_bytes(exported)
     except OSError as error:
-        raise ModelFileError(f"{output}: cannot be written ({error})") from None
+        raise ModelFileError(f"{output}: cannot be written ({error.strerror or error}); give another -o") from None
     return len(exported)
 
 

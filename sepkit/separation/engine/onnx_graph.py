@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from importlib.metadata import version
-from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
@@ -16,22 +15,18 @@ from torch import Tensor, nn
 
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import AudioSpec
-from sepkit.errors import ConfigError, ModelFileError, reason
+from sepkit.errors import ModelFileError, reason
 from sepkit.separation.engine.folding import fold
-from sepkit.separation.engine.onnx_network import MANIFEST, NUMBERS, OnnxNetwork
+from sepkit.separation.engine.onnx_network import MANIFEST, NUMBERS, OnnxNetwork, require
 from sepkit.separation.engine.phases import in_phases
+
+PACKAGES = ("onnx", "onnxruntime")
+"""What an export needs"""
 
 # What PyTorch's older exporter writes; the newer one fails on recurrent layers (torch 2.14).
 _OPSET = 17
 # Largest difference between the masks of both, relative to the largest mask above 1.
 TOLERANCE = 1e-4
-
-
-def require() -> None:
-    """Raise ConfigError where a package is missing that an export needs."""
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"export to ONNX needs {' and '.join(missing)}: pip install 'sepkit[onnx]'")
 
 
 def export(model: ModelFile, network: nn.Module) -> bytes:
@@ -42,10 +37,10 @@ def export(model: ModelFile, network: nn.Module) -> bytes:
         network: In evaluation mode, on the CPU. It stays as it is.
 
     Raises:
-        ConfigError: a package is missing.
+        ConfigError: a package is missing or broken.
         ModelFileError: the network has no mask network, or ONNX cannot express it.
     """
-    require()
+    require(*PACKAGES)
     mask_network = _mask_network(model, network)
     try:
         with torch.no_grad():
@@ -71,7 +66,7 @@ def _mask_network(model: ModelFile, network: nn.Module) -> nn.Module:
     name, provider = model.manifest.model.name, model.manifest.provider.distribution
     raise ModelFileError(
         f'{model.path}: the model "{name}" of {provider} has no mask network (a submodule mask_network), '
-        "so it runs in PyTorch only"
+        f"so it runs in PyTorch only: sepkit separate SONG -m {model.path}"
     )
 
 

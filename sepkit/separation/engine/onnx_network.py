@@ -1,10 +1,13 @@
 """A mask network that ONNX Runtime computes, in the place of the one that PyTorch would."""
 
 import json
+from importlib import import_module
 from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
+
+from sepkit.errors import ConfigError, reason
 
 # The key of the manifest among the properties of the file; of its keys, the one of the numbers of the mask network.
 MANIFEST, NUMBERS = "sepkit", "numbers"
@@ -14,6 +17,20 @@ _FATAL = 4  # the log level; what goes wrong is raised
 def available() -> bool:
     """Return whether ONNX Runtime is installed, without importing it."""
     return find_spec("onnxruntime") is not None
+
+
+def require(*packages: str) -> None:
+    """Raise ConfigError where a package of `sepkit[onnx]` is missing, or does not import."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"ONNX needs {' and '.join(missing)}: pip install 'sepkit[onnx]'")
+    for name in packages:
+        try:
+            import_module(name)
+        except Exception as error:
+            raise ConfigError(
+                f"{name} is installed, but does not import ({reason(error)}): pip install --force-reinstall {name}"
+            ) from error
 
 
 class OnnxNetwork(nn.Module):
@@ -27,6 +44,7 @@ class OnnxNetwork(nn.Module):
 
         With a call on each core, one thread each is the fastest.
         """
+        require("onnxruntime")
         import onnxruntime
 
         super().__init__()
