@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 # What tools call the song without its voice; `no_` and a stem is demucs's word for the song without that one.
 _WITHOUT_VOCALS = ("accompaniment", "instrumental")
 _WITHOUT = "no_"
+# Ultimate Vocal Remover numbers songs and names their stems: `1_<song>_(Vocals).wav`, `1_<song>_(No Drums).wav`.
+_NUMBERED = re.compile(r"\d+_(.+)_\(([^()]+)\)", re.DOTALL)
+
+_Stems = dict[str, list[Path]]
 
 
 class Estimator(Protocol):
@@ -86,7 +91,10 @@ class ModelEstimates:
 
 @dataclass(frozen=True)
 class FinishedEstimates:
-    """Stems on disk: `<song>/<stem>.wav` and the like, at any depth below a folder; of one song also in it itself."""
+    """Stems on disk, at any depth below a folder: `<song>/<stem>.wav` and the like, or `1_<song>_(<stem>).wav`.
+
+    Those of one song may also lie in the folder itself.
+    """
 
     label: str
     folder: Path
@@ -111,7 +119,7 @@ class FinishedEstimates:
         """Return which stems lie there.
 
         Raises:
-            CorpusError: none of the song's, or those of several tools.
+            CorpusError: none of the song's, those of several tools, or two of one stem.
         """
         names = list(self._files(track))
         sources = tuple(name for name in names if name in track.stems)
@@ -128,23 +136,36 @@ class FinishedEstimates:
         return {stem: _read(files[stem], song) for stem in self.made(track).known(song.stems)}
 
     def _files(self, track: Track) -> dict[str, Path]:
-        folders = self._folders.get(normalize("NFC", track.name), [])
-        found = {folder: stems for folder in folders if (stems := _stems_in(folder, track))}
-        if not found and self.alone and (stems := _stems_in(self.folder, track)):
-            found = {self.folder: stems}
+        places = self._places.get(normalize("NFC", track.name), {})
+        found = {folder: some for folder, stems in places.items() if (some := _wanted(stems, track))}
+        if not found and self.alone:
+            stems = self._places.get(normalize("NFC", self.folder.name), {}).get(self.folder, {})
+            found = {self.folder: some} if (some := _wanted(stems, track)) else {}
         if not found:
-            raise CorpusError(f"no estimates: expected {self.folder / track.name} with files such as vocals.wav")
+            raise CorpusError(
+                f"no estimates: expected {self.folder / track.name} with files such as vocals.wav, or files such as "
+                f"1_{track.name}_(Vocals).wav below {self.folder}"
+            )
         if len(found) > 1:
-            places = " and ".join(map(str, list(found)[:2]))
-            raise CorpusError(f"estimates in {places}: give --estimates the folder of one of them")
-        (files,) = found.values()
-        return files
+            places_found = " and ".join(map(str, list(found)[:2]))
+            raise CorpusError(f"estimates in {places_found}: give --estimates the folder of one of them")
+        ((folder, stems),) = found.items()
+        for stem, (first, *more) in stems.items():
+            if more:
+                raise CorpusError(f"two estimates of {stem} in {folder}: {first.name} and {more[0].name}; keep one")
+        return {stem: files[0] for stem, files in stems.items()}
 
     @cached_property
-    def _folders(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = {}
-        for path, _, _ in sorted(os.walk(self.folder)):
-            found.setdefault(normalize("NFC", Path(path).name), []).append(Path(path))
+    def _places(self) -> dict[str, dict[Path, _Stems]]:
+        """Song -> folder -> stem -> its files there."""
+        found: dict[str, dict[Path, _Stems]] = {}
+        files = (Path(path, name) for path, _, names in sorted(os.walk(self.folder)) for name in sorted(names))
+        for file in files:
+            if file.suffix.lower() in EXTENSIONS:
+                numbered = _NUMBERED.fullmatch(file.stem)
+                song, stem = numbered.groups() if numbered else (file.parent.name, file.stem)
+                stems = found.setdefault(normalize("NFC", song), {}).setdefault(file.parent, {})
+                stems.setdefault(normalize("NFC", stem).casefold().replace(" ", "_"), []).append(file)
         return found
 
 
@@ -164,10 +185,9 @@ def told_apart(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
     return result
 
 
-def _stems_in(folder: Path, track: Track) -> dict[str, Path]:
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
-    stems = {normalize("NFC", path.stem).casefold(): path for path in paths}
-    return {stem: path for stem, path in stems.items() if stem in track.stems or _left_out(stem)}
+def _wanted(stems: _Stems, track: Track) -> _Stems:
+    """Return the files of stems that the track has, and of residuals."""
+    return {stem: files for stem, files in stems.items() if stem in track.stems or _left_out(stem)}
 
 
 def _left_out(name: str) -> tuple[str, ...]:

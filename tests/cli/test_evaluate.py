@@ -244,6 +244,29 @@ class TestFinishedEstimates:
         summary = evaluated("--estimates", finished, "--data-dir", songs, code=1)
         assert "10.0 s long, its song is 1.5 s" in summary["failed"]["two"]
 
+    def test_of_ultimate_vocal_remover_lie_side_by_side(self, evaluated, finished, songs, tmp_path):
+        flat = tmp_path / "flat"
+        flat.mkdir()
+        (songs / "two").rename(songs / "1_two_(live)")
+        for number, song in enumerate(("one", "two", "three", "four"), 1):
+            name = song.replace("two", "1_two_(live)")
+            for stem, called in (("vocals", "Vocals"), ("no_vocals", "Instrumental")):
+                path = finished / "htdemucs" / song / f"{stem}.wav"
+                shutil.copy(path, flat / f"{number}_{name}_({called}).wav")
+        summary = evaluated("--estimates", flat, "--data-dir", songs)
+        stems = {(row["track"], row["stem"]) for row in summary["tracks"] if row["estimate"] == "flat"}
+        names = ("one", "1_two_(live)", "three", "four")
+        assert stems == {(name, stem) for name in names for stem in ("vocals", "instrumental")}
+        assert medians(summary, "bleed.drums")["vocals", "flat"] == pytest.approx(-20, abs=0.5)
+        (flat / "1_one_(Instrumental).wav").rename(flat / "1_one_(No Vocals).wav")
+        shutil.copy(flat / "3_three_(Vocals).wav", flat / "9_three_(Vocals).wav")
+        for path in flat.glob("*four*"):
+            path.unlink()
+        summary = evaluated("--estimates", flat, "--data-dir", songs, "--metrics", "usdr", code=1)
+        assert ("one", "no_vocals") in {(row["track"], row["stem"]) for row in summary["tracks"]}
+        assert "3_three_(Vocals).wav and 9_three_(Vocals).wav; keep one" in summary["failed"]["three"]
+        assert "or files such as 1_four_(Vocals).wav" in summary["failed"]["four"]
+
     def test_another_rate_and_mono_are_converted(self, evaluated, finished, songs):
         path = finished / "htdemucs" / "two" / "vocals.wav"
         samples, _ = soundfile.read(path)
