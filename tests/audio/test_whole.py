@@ -11,6 +11,7 @@ import soundfile
 
 from sepkit.audio import ffmpeg, probe
 from sepkit.audio.decoder import Decoder
+from sepkit.audio.whole import length_is_guessed
 from sepkit.errors import AudioError
 
 RATE = 44100
@@ -140,16 +141,30 @@ def test_an_m4a_without_its_end_has_no_contents(decoder, folder, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["ogg", "oga", "opus"])
-@pytest.mark.parametrize("part", [0.5, 0.99])
-def test_an_ogg_file_without_its_last_page(decoder, folder, tmp_path, ending, part):
+@pytest.mark.parametrize(("part", "held"), [(0.5, r"[12]\.\d"), (0.99, r"[34]\.\d")])
+def test_an_ogg_file_without_its_last_page(decoder, folder, tmp_path, ending, part, held):
     if not (folder / f"a.{ending}").exists():
         pytest.skip("needs ffmpeg to be made")
     path = cut(folder / f"a.{ending}", tmp_path / f"a.{ending}", part)
     for call in (decoder.header, lambda path: decoded(decoder, path)):
         with pytest.raises(
-            AudioError, match=rf"a\.{ending}: truncated or damaged: its last Ogg page is missing; fetch"
+            AudioError, match=rf"a\.{ending}: truncated or damaged, holds {held} s: its last Ogg page is missing; fetch"
         ):
             call(path)
+
+
+@needs_ffmpeg
+def test_an_ogg_file_that_knows_how_long_it_was(decoder, folder, tmp_path):
+    path = cut(folder / "a.oga", tmp_path / "a.oga", 0.5)
+    content = bytearray(path.read_bytes())
+    facts = content.index(b"\x7fFLAC") + 27
+    assert int.from_bytes(content[facts : facts + 3]) >> 4 == RATE
+    content[facts + 4 : facts + 8] = FRAMES.to_bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(
+        AudioError, match=r"a\.oga: truncated or damaged, holds [12]\.\d s of 5\.0 s: its last Ogg page"
+    ):
+        decoder.header(path)
 
 
 def test_an_ogg_file_cut_between_two_pages(decoder, folder, tmp_path):
@@ -201,6 +216,29 @@ def test_without_ffmpeg_they_are_refused(folder, tmp_path, monkeypatch):
         pytest.raises(AudioError, match=r"b\.mp3: ffmpeg not found, needed for an mp3 that goes"),
     ):
         decoder.header(path)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("rate", [44100, 22050, 8000])
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_an_mp3_that_begins_in_the_middle_of_a_frame_is_heard_to_its_end(decoder, tmp_path, rate, mode):
+    swells = NOISE[: 4 * rate] * np.linspace(0, 1, 4 * rate, dtype=np.float32)[:, None] ** 4
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, swells, rate, bitrate_mode=mode, compression_level=0.2)
+    content = path.read_bytes()
+    for missing in (3, 500):  # a few frames are lost, and what was cut off of the first one
+        path.write_bytes(content[missing:])
+        info, heard = decoder.header(path).info, decoded(decoder, path)
+        assert 4 * rate - 8 * 1152 <= info.frames == heard.shape[1] <= 4 * rate + 3 * 1152
+        assert np.sqrt(np.square(heard[:, -rate // 2 :]).mean()) > 0.2
+
+
+def test_what_only_looks_like_a_frame_of_an_mp3_is_none(tmp_path):
+    """The sample -1025, among others, is the two bytes that a frame starts with."""
+    for seed in range(20):
+        samples = np.random.default_rng(seed).integers(-(2**15), 2**15, 5000, np.int16)
+        soundfile.write(tmp_path / "a.wav", samples, RATE)
+        assert not length_is_guessed(tmp_path / "a.wav")
 
 
 APE = b"x" * 9000 + b"APETAGEX" + (2000).to_bytes(4, "little") + (9032).to_bytes(4, "little") + bytes(16)
