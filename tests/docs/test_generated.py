@@ -1,7 +1,6 @@
 """The pages of docs that follow from the code: commands, settings, and the order of the rooms."""
 
 import re
-import shlex
 import tomllib
 
 import click
@@ -13,6 +12,7 @@ from sepkit.cli.app import sepkit
 from sepkit.config import RunConfig
 from sepkit.registry import REGISTRIES
 from tests.conftest import ROOT
+from tests.docs.command_line import parsed
 
 DOCS = ROOT / "docs"
 
@@ -86,7 +86,4 @@ def test_the_commands_of_the_tours_exist_with_their_options(page):
     lines = re.findall(r"^\$ sepkit (.+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
     assert len(lines) >= 3
     for line in lines:
-        command, words = sepkit, shlex.split(line)
-        while isinstance(command, click.Group):
-            command = command.commands[words.pop(0)]
-        command.make_context(line, words)
+        parsed(line)
