@@ -81,7 +81,7 @@ def test_what_a_page_refers_to_exists(page):
         assert (ROOT / "sepkit" / file).exists(), f"docs/{page} names {file}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/own-stems.md"])
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md", "docs/own-stems.md"])
 def test_the_commands_of_the_tours_exist_with_their_options(page):
     lines = re.findall(r"^\$ sepkit (.+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
     assert len(lines) >= 3
