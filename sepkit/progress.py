@@ -81,8 +81,16 @@ class Songs:
         self._bars.stop()
 
     def watched(self, name: str) -> Callable[[float, float], None]:
-        """Return what is to be told how much of how much is done of the next song; the bar of the last one goes."""
+        """Return what is to be told how much of how much is done of the next song; the bar of the last one goes.
+
+        Once all is done, what was made is being written, and the bar says so.
+        """
         for task in self._bars.task_ids:
             self._bars.remove_task(task)
         task = self._bars.add_task(name)
-        return lambda done, total: self._bars.update(task, completed=done, total=total)
+
+        def tell(done: float, total: float) -> None:
+            text = name if done < total else f"{name}, writing"
+            self._bars.update(task, completed=done, total=total, description=text)
+
+        return tell

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import unicodedata
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -240,8 +240,9 @@ Path({folder!r}, "ended").touch()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_row_22_stopped_while_ffmpeg_writes(model, tmp_path, monkeypatch, number):
+@pytest.fixture
+def slow_ffmpeg(tmp_path, monkeypatch):
+    """An ffmpeg that takes 20 s for a .stem.mp4; returns the files that say that it has begun and ended."""
     real = shutil.which("ffmpeg")
     if not real:
         pytest.skip("needs ffmpeg")
@@ -250,17 +251,41 @@ def test_row_22_stopped_while_ffmpeg_writes(model, tmp_path, monkeypatch, number
     slow.write_text(SLOW_FFMPEG.format(python=sys.executable, ffmpeg=real, folder=str(tmp_path)))
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path / "begun", tmp_path / "ended"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_row_22_stopped_while_ffmpeg_writes(model, tmp_path, slow_ffmpeg, number):
+    begun, ended = slow_ffmpeg
     song = write(tmp_path / "song.wav")
     running = process("separate", song, "-m", model, "-o", tmp_path / "out", "--format", "stem.mp4")
-    while not (tmp_path / "begun").exists():
+    while not begun.exists():
         assert running.poll() is None, running.communicate()
         time.sleep(0.02)
     running.send_signal(number)
     _, err = running.communicate()
     assert running.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     assert "Traceback" not in err
-    assert not (tmp_path / "ended").exists()
+    assert not ended.exists()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("slow_ffmpeg")
+def test_the_bar_says_that_it_writes(model, tmp_path):
+    pty = pytest.importorskip("pty", reason="needs a Unix terminal")
+    terminal, stderr = pty.openpty()
+    song = write(tmp_path / "song.wav")
+    command = ("separate", song, "-m", model, "-o", tmp_path / "out", "--format", "stem.mp4")
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    running = subprocess.Popen([sys.executable, "-m", "sepkit", *map(str, command)], stderr=stderr, env=environment)
+    os.close(stderr)
+    said = b""
+    with suppress(OSError), open(terminal, "rb", buffering=0) as screen:  # noqa: PTH123  EIO: the process has ended
+        while b"song, writing" not in said and (some := screen.read(4096)):
+            said += some
+    running.terminate()
+    running.wait()
+    assert b"song, writing" in said
 
 
 @contextmanager

@@ -147,6 +147,7 @@ class Job:
             raise self._unwritable(plan, error) from None
         if not stems.frames:
             raise AudioError(f"{plan.song.path}: the file holds no samples")
+        progress(plan.seconds, plan.seconds)  # be it that its length was guessed
         return stems
 
     def finish(self, plan: Plan, stems: GrowingStems, folder: Path) -> Written:
