@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class CRNN(ModelConfig):
     """Convolutional recurrent network that estimates a mask on the magnitude and keeps the mixture's phase.
 
-    A CNN encoder compresses frequency (and halves the frame rate once), a bidirectional GRU follows the song, a
+    A CNN encoder compresses frequency (and halves the frame rate twice), a bidirectional GRU follows the song, a
     transposed-CNN decoder returns to the spectrogram; skips from encoder to decoder are added.
     """
 
@@ -24,7 +24,7 @@ class CRNN(ModelConfig):
     hop_length: int = Field(default=256, ge=16, description="samples between STFT frames")
     channels: tuple[int, ...] = Field(default=(32, 48, 64, 96), min_length=1, description="of each encoder layer")
     frequency_strides: tuple[int, ...] = Field(default=(4, 2, 2, 2), description="of each encoder layer")
-    time_strides: tuple[int, ...] = Field(default=(2, 1, 1, 1), description="of each encoder layer")
+    time_strides: tuple[int, ...] = Field(default=(2, 2, 1, 1), description="of each encoder layer")
     projection: int = Field(default=256, ge=1, description="width of the input of the GRU")
     hidden: int = Field(default=192, ge=1, description="units of each direction of the GRU")
     layers: int = Field(default=3, ge=1, le=8, description="layers of the GRU")
