@@ -1,20 +1,34 @@
-"""What plugin authors and users import. Never imports torch."""
+"""What plugin authors and users import. Never imports torch.
 
-from sepkit.component import (
-    AudioSpec,
-    AugmentationConfig,
-    DatasetConfig,
-    LossConfig,
-    MetricConfig,
-    ModelConfig,
-    Section,
-    Stream,
-    Track,
-)
-from sepkit.errors import AudioError, ConfigError, CorpusError, ModelFileError, PluginError, SepkitError, TrainingError
-from sepkit.hookspecs import hookimpl
-from sepkit.pretrained import Pretrained, WeightFile
-from sepkit.settings import SeparateSettings
+Names are imported when they are asked for, as `sepkit --help` and the process that decodes need none of them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sepkit.component import (
+        AudioSpec,
+        AugmentationConfig,
+        DatasetConfig,
+        LossConfig,
+        MetricConfig,
+        ModelConfig,
+        Section,
+    )
+    from sepkit.errors import (
+        AudioError,
+        ConfigError,
+        CorpusError,
+        ModelFileError,
+        PluginError,
+        SepkitError,
+        TrainingError,
+    )
+    from sepkit.hookspecs import hookimpl
+    from sepkit.pretrained import Pretrained, WeightFile
+    from sepkit.settings import SeparateSettings
+    from sepkit.track import Stream, Track
 
 __all__ = [
     "AudioError",
@@ -38,3 +52,15 @@ __all__ = [
     "WeightFile",
     "hookimpl",
 ]
+
+_HOMES = ("errors", "track", "component", "hookspecs", "pretrained", "settings")
+
+
+def __getattr__(name: str) -> object:
+    """Return a name of `__all__` from the module that defines it (PEP 562)."""
+    if name in __all__:
+        for home in _HOMES:
+            module = import_module(f"sepkit.{home}")
+            if hasattr(module, name):
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

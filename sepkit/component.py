@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -18,6 +16,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticCustomError
 
 from sepkit.errors import did_you_mean
+from sepkit.track import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, Track
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
     Scores = np.ndarray[Any, np.dtype[np.float64]]
     Metric = Callable[[Samples, Samples, Samples], Scores | Mapping[str, Scores]]
     Augmentation = Callable[[Samples, Samples, np.random.Generator], tuple[Samples, Samples]]
-
-
-LOWEST_RATE, HIGHEST_RATE = 1000, 384_000
-"""Hz"""
-MOST_CHANNELS = 64
 
 
 class Section(BaseModel):
@@ -87,49 +81,6 @@ def check_stem_name(name: str) -> str:
     if name in ("mixture", "rest"):
         raise ValueError(f'"{name}" is reserved and cannot be the name of a stem')
     return name
-
-
-class Stream(NamedTuple):
-    """One audio stream of a file that holds several, such as a `.stem.mp4`; audio streams are counted from 0."""
-
-    path: Path
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.path} (audio stream {self.number})"
-
-
-AudioFile = Path | Stream
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """One song of a corpus on disk: paths and numbers only, so it is cheap to send to a worker.
-
-    Attributes:
-        name: Unique within its corpus.
-        stems: Stem name -> the files whose sum is the stem; they may differ in rate, channels and length. A stem that
-            is not a key is absent, which is not silent.
-        mixture: The mixture's own file, or None where the mixture is the sum of the stems.
-        group: What must never be split between training and validation (the song itself, or its singer, say).
-        complete: The stems are all that sounds: what is not the target is the sum of the other stems. Otherwise it is
-            the mixture minus the target.
-        told_apart: The names that stems of this corpus have. One of them that is not a key of `stems` does not sound in
-            this song; any other may be hidden in its stems, as a guitar is in `other`.
-        artist: Who plays, where the corpus says.
-        title: The song's title, where the corpus says.
-        note: What is publicly known to be wrong with this song.
-    """
-
-    name: str
-    stems: Mapping[str, tuple[AudioFile, ...]]
-    mixture: AudioFile | None = None
-    group: str = ""
-    complete: bool = False
-    told_apart: tuple[str, ...] = ()
-    artist: str = ""
-    title: str = ""
-    note: str = ""
 
 
 class Component(Section):

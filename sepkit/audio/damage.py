@@ -1,7 +1,7 @@
 """What is said of files that are not whole."""
 
-from sepkit.component import AudioFile
 from sepkit.errors import AudioError
+from sepkit.track import AudioFile
 
 
 def truncated(file: AudioFile, seconds: float, total: float) -> AudioError:

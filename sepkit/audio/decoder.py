@@ -26,8 +26,8 @@ from sepkit.audio.read import finite
 from sepkit.audio.tags import Tags
 from sepkit.audio.watched_process import WatchedProcess
 from sepkit.audio.whole import check_ogg, goes_on, length_is_guessed
-from sepkit.component import AudioFile
 from sepkit.errors import AudioError
+from sepkit.track import AudioFile
 
 if TYPE_CHECKING:
     from sepkit.component import Samples

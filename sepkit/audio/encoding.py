@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sepkit.audio import mp3, stem_mp4
-from sepkit.component import HIGHEST_RATE, MOST_CHANNELS
 from sepkit.errors import AudioError, ConfigError
+from sepkit.track import HIGHEST_RATE, MOST_CHANNELS
 
 Format = Literal["wav", "flac", "mp3", "ogg", "aiff", "stem.mp4"]
 """The ending of a file is a dot and its format."""

@@ -26,8 +26,8 @@ from sepkit.audio.formats import LONGEST
 from sepkit.audio.look import container_of, looks
 from sepkit.audio.tags import LONGEST_TAG, Tags
 from sepkit.audio.watched_process import WatchedProcess
-from sepkit.component import HIGHEST_RATE, MOST_CHANNELS, Stream
 from sepkit.errors import AudioError
+from sepkit.track import HIGHEST_RATE, MOST_CHANNELS, Stream
 
 if TYPE_CHECKING:
     from sepkit.component import Samples

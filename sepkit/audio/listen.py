@@ -8,7 +8,7 @@ import numpy as np
 
 from sepkit.audio.probe import AudioInfo, probe
 from sepkit.audio.read import decode_raw
-from sepkit.component import AudioFile
+from sepkit.track import AudioFile
 
 if TYPE_CHECKING:
     from sepkit.component import Samples

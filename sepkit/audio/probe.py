@@ -14,8 +14,8 @@ from sepkit.audio.ffmpeg import stream_header
 from sepkit.audio.formats import LONGEST, READABLE
 from sepkit.audio.look import looks
 from sepkit.audio.whole import check_ogg
-from sepkit.component import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, AudioFile, Stream
 from sepkit.errors import AudioError, did_you_mean
+from sepkit.track import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, AudioFile, Stream
 
 # libsndfile's words about WAV and AIFF files that lack their end: of their samples; of an RF64 or W64, of the file.
 _SHORTER = re.compile(r"(data|SSND|Riff size|riff)\s*: (\d+) \(should be (\d+)\)")

@@ -14,7 +14,7 @@ from sepkit.audio.damage import damaged, truncated
 from sepkit.audio.ffmpeg import decode_stream
 from sepkit.audio.probe import AudioInfo, open_sound, probe
 from sepkit.audio.resample import Grid, resample
-from sepkit.component import AudioFile, Stream
+from sepkit.track import AudioFile, Stream
 
 if TYPE_CHECKING:
     from sepkit.component import Samples

@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from sepkit.atomic import write_text
 from sepkit.cache.folder import cache_folder
-from sepkit.component import AudioFile, Stream
 from sepkit.errors import SepkitError
+from sepkit.track import AudioFile, Stream
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from sepkit.audio.listen import Sound
 from sepkit.audio.read import Piece, read_sum
-from sepkit.component import AudioFile, Track
 from sepkit.config import RunConfig
 from sepkit.data.parallel import each
 from sepkit.data.sounds import known_sounds
 from sepkit.errors import SepkitError
 from sepkit.progress import watched
+from sepkit.track import AudioFile, Track
 
 SPLITS = ("train", "validation", "test")
 MIXTURE = "mixture"

@@ -4,12 +4,12 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sepkit.component import Track
 from sepkit.config import RunConfig
 from sepkit.data.prepared import with_prepared
 from sepkit.data.song import REST, Song, songs_of
 from sepkit.data.sounds import check_ends, with_sounding
 from sepkit.errors import CorpusError
+from sepkit.track import Track
 
 
 def songs_in(config: RunConfig, split: str) -> list[Song]:

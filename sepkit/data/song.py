@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from sepkit.audio.probe import AudioInfo, probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.cache.file_facts import Facts, find_facts
-from sepkit.component import AudioFile, AudioSpec, Track
+from sepkit.component import AudioSpec
 from sepkit.data.parallel import in_threads
 from sepkit.errors import CorpusError, SepkitError, did_you_mean
+from sepkit.track import AudioFile, Track
 
 if TYPE_CHECKING:
     from sepkit.cache.file_facts import Stamp

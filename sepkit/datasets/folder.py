@@ -10,9 +10,10 @@ from unicodedata import normalize
 from pydantic import Field, field_validator
 
 from sepkit.audio.formats import EXTENSIONS
-from sepkit.component import DatasetConfig, Track
+from sepkit.component import DatasetConfig
 from sepkit.datasets.split import hashed
 from sepkit.errors import CorpusError
+from sepkit.track import Track
 
 MIXTURE = "mixture"
 

@@ -13,9 +13,10 @@ from unicodedata import normalize
 
 from pydantic import Field
 
-from sepkit.component import AudioFile, DatasetConfig, Track
+from sepkit.component import DatasetConfig
 from sepkit.datasets.split import split_by_hash
 from sepkit.errors import CorpusError
+from sepkit.track import AudioFile, Track
 
 _INNER = "moisesdb_v0.1"
 _LAYOUT = f"<uuid>/data.json and <uuid>/<stem>/<recording>.wav, in it or in its {_INNER}/"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from unicodedata import normalize
 
-from sepkit.component import AudioFile, Track
 from sepkit.datasets.official import facts_of
 from sepkit.errors import CorpusError
+from sepkit.track import AudioFile, Track
 
 STEMS = ("vocals", "drums", "bass", "other")
 _FOLDERS = {"train": ("train",), "validation": ("train",), "test": ("test",), "all": ("train", "test")}

@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from sepkit.component import AudioFile, DatasetConfig, Stream, Track
+from sepkit.component import DatasetConfig
 from sepkit.datasets import musdb
+from sepkit.track import AudioFile, Stream, Track
 
 _ENDINGS = (".stem.mp4", ".stem.m4a")
 _LAYOUT = "train/<Artist - Title>.stem.mp4, and the same in test/"

@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from sepkit.component import DatasetConfig, Track
+from sepkit.component import DatasetConfig
 from sepkit.datasets import musdb
 from sepkit.errors import CorpusError
+from sepkit.track import Track
 
 _LAYOUT = "train/<Artist - Title>/mixture.wav, vocals.wav, drums.wav, bass.wav, other.wav, and the same in test/"
 

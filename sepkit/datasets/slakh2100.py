@@ -15,10 +15,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from sepkit.cache.file_facts import find_facts
-from sepkit.component import AudioFile, DatasetConfig, Track
+from sepkit.component import DatasetConfig
 from sepkit.datasets.official import facts_of
 from sepkit.datasets.split import split_by_hash
 from sepkit.errors import CorpusError, SepkitError
+from sepkit.track import AudioFile, Track
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,10 @@ from typing import Literal
 from pydantic import Field
 
 from sepkit.atomic import write_text
-from sepkit.component import DatasetConfig, Track
+from sepkit.component import DatasetConfig
 from sepkit.datasets.folder import Folder
 from sepkit.errors import CorpusError
+from sepkit.track import Track
 
 _SPLITS = ("train", "validation", "test")
 _ELSEWHERE = "Remove it, or set another root of the dataset"

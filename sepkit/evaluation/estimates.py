@@ -17,11 +17,12 @@ import torch
 from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
-from sepkit.component import AudioSpec, ModelConfig, Track
+from sepkit.component import AudioSpec, ModelConfig
 from sepkit.errors import ConfigError, CorpusError
 from sepkit.evaluation.pairing import Estimable
 from sepkit.evaluation.reference import LENGTH_TOLERANCE, Reference
 from sepkit.separation import Separator
+from sepkit.track import Track
 
 if TYPE_CHECKING:
     from sepkit.component import Samples

@@ -16,7 +16,7 @@ from statistics import fmean, median
 
 import numpy as np
 
-from sepkit.component import MetricConfig, Track
+from sepkit.component import MetricConfig
 from sepkit.data.parallel import each, outlive_signals
 from sepkit.errors import CorpusError, SepkitError, reason
 from sepkit.evaluation.bounds import bounds_of
@@ -28,6 +28,7 @@ from sepkit.evaluation.score import Score, measured_by
 from sepkit.evaluation.scoring import Entry, Scoring
 from sepkit.evaluation.section import section_of
 from sepkit.report import Limits, Section
+from sepkit.track import Track
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
-from sepkit.component import Track
 from sepkit.errors import CorpusError
+from sepkit.track import Track
 
 if TYPE_CHECKING:
     from sepkit.component import Samples

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from sepkit import config as configs
 from sepkit.checkpoints.locate import locate
-from sepkit.component import MetricConfig, Track
+from sepkit.component import MetricConfig
 from sepkit.config import RunConfig
 from sepkit.data.parallel import cores
 from sepkit.datasets.folder import Folder, song_in
@@ -18,6 +18,7 @@ from sepkit.evaluation.cost import Cost, measure
 from sepkit.evaluation.estimates import Estimator, FinishedEstimates, ModelEstimates, labels, told_apart
 from sepkit.registry import METRICS
 from sepkit.separation import Separator
+from sepkit.track import Track
 
 # Each process holds a model and a song with all its stems.
 MOST_PROCESSES = 8

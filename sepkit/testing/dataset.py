@@ -11,9 +11,10 @@ from typing import ClassVar
 import pytest
 
 from sepkit.audio.probe import probe
-from sepkit.component import AudioFile, DatasetConfig, Stream, Track, check_stem_name
+from sepkit.component import DatasetConfig, check_stem_name
 from sepkit.errors import AudioError, CorpusError, reason
 from sepkit.testing.promises import Promises
+from sepkit.track import AudioFile, Stream, Track
 
 SPLITS = ("train", "validation", "test")
 _ENOUGH = {"train": 2, "validation": 1}

@@ -7,8 +7,8 @@ import pytest
 import stempeg
 
 from sepkit.audio.probe import probe
-from sepkit.component import Stream
 from sepkit.errors import AudioError
+from sepkit.track import Stream
 
 
 def remuxed(path):

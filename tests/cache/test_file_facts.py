@@ -7,8 +7,8 @@ import pytest
 
 from sepkit.cache.file_facts import find_facts
 from sepkit.cache.folder import cache_folder
-from sepkit.component import Stream
 from sepkit.errors import AudioError
+from sepkit.track import Stream
 
 
 def lengths(files):

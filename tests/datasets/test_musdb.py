@@ -13,13 +13,14 @@ import stempeg
 
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read, read_sum
-from sepkit.component import AudioSpec, Stream
+from sepkit.component import AudioSpec
 from sepkit.data.song import REST, files_for, songs_of
 from sepkit.datasets.musdb18 import MUSDB18
 from sepkit.datasets.musdb18hq import MUSDB18HQ
 from sepkit.datasets.official import facts_of
 from sepkit.errors import AudioError, CorpusError
 from sepkit.evaluation.reference import load
+from sepkit.track import Stream
 from tests.datasets import trees
 
 FACTS = facts_of("musdb18")

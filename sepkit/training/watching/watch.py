@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sepkit.component import Track
 from sepkit.config import RunConfig
 from sepkit.data.loader import Data
 from sepkit.device import Precision
 from sepkit.evaluation.reference import load
 from sepkit.separation import Separator
+from sepkit.track import Track
 from sepkit.training.keeping.keeper import Keeper
 from sepkit.training.keeping.run_directory import RunDirectory
 from sepkit.training.learning.learner import Learner
