@@ -36,8 +36,9 @@ Stems = dict[str, Tensor]
 
 # A batch may hold songs of any number of rates and channel counts, and each has a network of its own.
 _MOST_ENGINES = 2
-# Blocks after which memory is tidied: a thousandth of the time, and some tens of megabytes in songs of hours.
-_TIDY = 8
+# Blocks, two of each chunk, after which memory is tidied: a fifteenth of the time, and some tens of megabytes in songs
+# of hours.
+_TIDY = 2
 
 
 class Separator:
