@@ -44,9 +44,9 @@ class Commit:
         check(temporary)
 
     def text(self, path: Path, text: str) -> None:
-        """Stage `text` (UTF-8) as the content of `path`."""
+        """Stage `text` (UTF-8) as the content of `path`, its line ends as they are on every system."""
         with self.file(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", newline="")
 
     def remove(self, path: Path) -> None:
         """Remove `path` after the rest is replaced, if it is there and not replaced itself."""

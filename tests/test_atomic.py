@@ -1,5 +1,9 @@
 """Files that are replaced together, or not at all."""
 
+import _pyio
+import io
+import os
+
 import pytest
 
 from sepkit import atomic
@@ -72,6 +76,15 @@ def test_single_files(folder):
         raise KeyError
     assert (folder / "b").read_text() == "old b"
     assert len(content(folder)) == 3
+
+
+def test_text_has_its_own_line_ends_on_every_system(folder, monkeypatch):
+    monkeypatch.setattr(io, "open", _pyio.open)  # Python's own files in Python, which ask os what a line ends with
+    monkeypatch.setattr(os, "linesep", "\r\n")
+    (folder / "b").write_text("a\n", encoding="utf-8")
+    assert (folder / "b").read_bytes() == b"a\r\n"
+    write_text(folder / "a", "a\nb\r\n")
+    assert (folder / "a").read_bytes() == b"a\nb\r\n"
 
 
 def test_leftovers_of_these_files_are_removed_and_no_others(folder):
