@@ -102,7 +102,7 @@ def test_what_is_scored_when_somebody_stops_it_is_written(sepkit, evaluation, tm
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_processes_that_score_end_with_it(evaluation, tmp_path, watched, number, code):
     late = tmp_path / "late"
-    watched(f"time.sleep(4); Path({str(late)!r}).touch()")
+    watched(f"time.sleep(60); Path({str(late)!r}).touch()")
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
     command = [sys.executable, "-m", "sepkit", *map(str, evaluation), "--no-report", "--processes", "2", "--json"]
     running = subprocess.Popen(
