@@ -120,7 +120,7 @@ class Job:
             return Result(track, error=str(error))
         except Exception as error:
             log.debug("%s", track.name, exc_info=True)
-            return Result(track, error=f"{track.name}: {reason(error)}")
+            return Result(track, error=reason(error))
 
     def _scored(self, track: Track) -> Result:
         made, errors = self._made(track)
@@ -236,7 +236,7 @@ def _results(job: Job, tracks: Sequence[Track], count: int) -> Iterator[Result]:
             yield result
     except RuntimeError as error:
         for track in left:
-            yield Result(track, error=f"{track.name}: a scoring process died ({reason(error)}); try --processes 1")
+            yield Result(track, error=f"a scoring process died ({reason(error)}); try --processes 1")
 
 
 def _leave_when_asked(worker: int) -> None:

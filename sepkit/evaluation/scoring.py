@@ -46,7 +46,7 @@ class Scoring:
             except SepkitError as error:
                 self._note(str(error))
             except Exception as error:  # noqa: BLE001  metrics of others may raise anything
-                self._note(f'{self.song.name}: the metric "{metric.name}" failed ({reason(error)})')
+                self._note(f'the metric "{metric.name}" failed ({reason(error)})')
 
     def bound(self, pairing: Pairing, bound: Bound) -> None:
         """Score a bound of the stems of a pairing; those that it has been scored for stand already."""

@@ -294,11 +294,12 @@ def test_a_scoring_process_that_dies_costs_the_songs_that_are_left_and_no_more(
     install_plugin("sepkit-dying", "dying", "sepkit_dying", DYING)
     done = sepkit(
         "evaluate", "-m", small_model, "--data-dir", songs, "--metrics", "dying", "--processes", 2, *PLAIN,
-        "--output-dir", tmp_path / "e", "--json",
+        "--output-dir", tmp_path / "e",
     )  # fmt: skip
     assert done.code == 1
-    assert all("died" in error for error in done.json["failed"].values())
-    assert done.json["failed"]
+    (line,) = (line for line in done.out.splitlines() if line.startswith("not scored"))
+    assert re.fullmatch(r"not scored: four, one, three, two: a scoring process died \(.+\); try --processes 1", line)
+    assert "4 of 4  two: a scoring process died" in done.err
 
 
 DYING = '''
@@ -321,23 +322,15 @@ def sepkit_metrics():
 '''
 
 
-def test_a_metric_that_raises_fails_its_songs_and_names_them(sepkit, small_model, songs, tmp_path, install_plugin):
+def test_a_metric_that_raises_fails_its_songs_for_one_reason(sepkit, small_model, songs, tmp_path, install_plugin):
     install_plugin("sepkit-dying", "dying", "sepkit_dying", DYING.replace("os.kill(os.getpid(), 9)", "1 / 0"))
     done = sepkit(
-        "evaluate",
-        "-m",
-        small_model,
-        "--data-dir",
-        songs,
-        "--metrics",
-        "dying",
-        *PLAIN,
-        "--output-dir",
-        tmp_path / "e",
-        "--json",
-    )
+        "evaluate", "-m", small_model, "--data-dir", songs, "--metrics", "dying", *PLAIN, "--output-dir", tmp_path / "e"
+    )  # fmt: skip
     assert done.code == 1
-    assert done.json["failed"]["one"] == 'one: the metric "dying" failed (ZeroDivisionError: division by zero)'
+    why = 'the metric "dying" failed (ZeroDivisionError: division by zero)'
+    assert f"not scored: four, one, three, two: {why}" in done.out.splitlines()
+    assert f"1 of 4  four: {why}" in done.err.splitlines()
 
 
 class TestSeveralEstimators:
