@@ -94,7 +94,7 @@ class ModelEstimates:
 class FinishedEstimates:
     """Stems on disk, at any depth below a folder: `<song>/<stem>.wav` and the like, or `1_<song>_(<stem>).wav`.
 
-    Those of one song may also lie in the folder itself.
+    Those of one song may also lie in the folder itself, whatever song the files name.
     """
 
     label: str
@@ -120,11 +120,11 @@ class FinishedEstimates:
         """Return which stems lie there.
 
         Raises:
-            CorpusError: none of the song's, those of several tools, or two of one stem.
+            CorpusError: none of the song's, those of several tools or songs, or two of one stem.
         """
-        names = list(self._files(track))
+        names, own = list(self._files(track)), _own_names(track)
         sources = tuple(name for name in names if name in track.stems)
-        return Estimable(sources, {name: _left_out(name) for name in names if name not in track.stems})
+        return Estimable(sources, {name: _left_out(name, own) for name in names if name not in track.stems})
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
         """Read the stems that the song has references for.
@@ -140,8 +140,7 @@ class FinishedEstimates:
         places = self._places.get(normalize("NFC", track.name), {})
         found = {folder: some for folder, stems in places.items() if (some := _wanted(stems, track))}
         if not found and self.alone:
-            stems = self._places.get(normalize("NFC", self.folder.name), {}).get(self.folder, {})
-            found = {self.folder: some} if (some := _wanted(stems, track)) else {}
+            found = self._in_the_folder_itself(track)
         if not found:
             raise CorpusError(
                 f"no estimates: expected {self.folder / track.name} with files such as vocals.wav, or files such as "
@@ -156,9 +155,16 @@ class FinishedEstimates:
                 raise CorpusError(f"two estimates of {stem} in {folder}: {first.name} and {more[0].name}; keep one")
         return {stem: files[0] for stem, files in stems.items()}
 
+    def _in_the_folder_itself(self, track: Track) -> dict[Path, _Stems]:
+        songs = [some for at in self._places.values() if (some := _wanted(at.get(self.folder, {}), track))]
+        if len(songs) > 1:
+            files = " and ".join(next(iter(stems.values()))[0].name for stems in songs[:2])
+            raise CorpusError(f"estimates of several songs in {self.folder}: {files}; keep those of {track.name}")
+        return {self.folder: songs[0]} if songs else {}
+
     @cached_property
     def _places(self) -> dict[str, dict[Path, _Stems]]:
-        """Song -> folder -> stem -> its files there."""
+        """Song -> folder -> folded stem -> its files there."""
         found: dict[str, dict[Path, _Stems]] = {}
         files = (Path(path, name) for path, _, names in sorted(os.walk(self.folder)) for name in sorted(names))
         for file in files:
@@ -166,7 +172,7 @@ class FinishedEstimates:
                 numbered = _NUMBERED.fullmatch(file.stem)
                 song, stem = numbered.groups() if numbered else (file.parent.name, file.stem)
                 stems = found.setdefault(normalize("NFC", song), {}).setdefault(file.parent, {})
-                stems.setdefault(normalize("NFC", stem).casefold().replace(" ", "_"), []).append(file)
+                stems.setdefault(_folded(stem), []).append(file)
         return found
 
 
@@ -186,16 +192,28 @@ def told_apart(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
     return result
 
 
+def _folded(stem: str) -> str:
+    """Return a stem's name without what tools change in it: `Lead Vocals` and `lead_vocals` are one."""
+    return normalize("NFC", stem).casefold().replace(" ", "_")
+
+
+def _own_names(track: Track) -> dict[str, str]:
+    """Return folded stem -> stem, for those of the track."""
+    return {_folded(stem): stem for stem in track.stems}
+
+
 def _wanted(stems: _Stems, track: Track) -> _Stems:
-    """Return the files of stems that the track has, and of residuals."""
-    return {stem: files for stem, files in stems.items() if stem in track.stems or _left_out(stem)}
+    """Return the files of stems that the track has, under its names for them, and of residuals."""
+    own = _own_names(track)
+    return {own.get(stem, stem): files for stem, files in stems.items() if stem in own or _left_out(stem, own)}
 
 
-def _left_out(name: str) -> tuple[str, ...]:
+def _left_out(name: str, own: Mapping[str, str]) -> tuple[str, ...]:
     """Return which stems a residual of this name leaves out of the song; none if it is no residual's name."""
-    if name in _WITHOUT_VOCALS:
-        return ("vocals",)
-    return (name.removeprefix(_WITHOUT),) if name.startswith(_WITHOUT) else ()
+    if name not in _WITHOUT_VOCALS and not name.startswith(_WITHOUT):
+        return ()
+    stem = "vocals" if name in _WITHOUT_VOCALS else name.removeprefix(_WITHOUT)
+    return (own.get(stem, stem),)
 
 
 def _read(path: Path, song: Reference) -> Samples:

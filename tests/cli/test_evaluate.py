@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from sepkit.evaluation.estimates import FinishedEstimates
+from sepkit.evaluation.pairing import Estimable
+from sepkit.track import Track
 from tests.conftest import write_songs
 
 # What most tests do not look at.
@@ -266,6 +269,42 @@ class TestFinishedEstimates:
         assert ("one", "no_vocals") in {(row["track"], row["stem"]) for row in summary["tracks"]}
         assert "3_three_(Vocals).wav and 9_three_(Vocals).wav; keep one" in summary["failed"]["three"]
         assert "or files such as 1_four_(Vocals).wav" in summary["failed"]["four"]
+
+    def test_of_one_song_are_those_in_the_folder_itself_whatever_song_they_name(self, evaluated, finished, songs):
+        folder = finished / "htdemucs" / "two"
+        for stem, called in (("vocals", "Vocals"), ("no_vocals", "Instrumental")):
+            (folder / f"{stem}.wav").rename(folder.parent / f"1_mixture_({called}).wav")
+        run = ("--estimates", folder.parent, "--song-dir", songs / "two", "--metrics", "usdr")
+        summary = evaluated(*run)
+        stems = {(row["track"], row["stem"]) for row in summary["tracks"] if row["estimate"] == "htdemucs"}
+        assert stems == {("two", "vocals"), ("two", "instrumental")}
+        (folder.parent / "1_mixture_(Vocals).wav").rename(folder.parent / "1_other_(Vocals).wav")
+        why = evaluated(*run, code=1)["failed"]["two"]
+        assert "1_mixture_(Instrumental).wav and 1_other_(Vocals).wav; keep those of two" in why
+        every = evaluated(*run[:2], "--data-dir", songs, "--metrics", "usdr", code=1)
+        assert re.search(r"no estimates: expected .*two", every["failed"]["two"])
+
+    @pytest.mark.parametrize("called", ["lead vocals", "Lead_Vocals"])
+    def test_of_stems_that_are_called_by_two_words(self, evaluated, songs, tmp_path, called):
+        (songs / "one" / "vocals.wav").rename(songs / "one" / "lead vocals.wav")
+        made = tmp_path / "made"
+        made.mkdir()
+        for file, name in (("lead vocals", called), ("drums", f"no_{called}")):
+            shutil.copy(songs / "one" / f"{file}.wav", made / f"{name}.wav")
+        summary = evaluated("--estimates", made, "--song-dir", songs / "one", "--metrics", "bleed")
+        assert {(row["stem"], *row.get("without", ())) for row in summary["tracks"]} == {
+            ("lead vocals",),
+            ("no_" + called.casefold().replace(" ", "_"), "lead vocals"),
+        }
+
+    def test_of_a_corpus_with_stems_in_capitals(self, songs, tmp_path):
+        files = {stem.title(): (songs / "one" / f"{stem}.wav",) for stem in ("vocals", "drums")}
+        made = FinishedEstimates.of(songs, alone=False).made(Track("one", files))
+        assert made == Estimable(("Drums", "Vocals"), {})
+        shutil.copytree(songs / "one", tmp_path / "made" / "one")
+        (tmp_path / "made" / "one" / "drums.wav").rename(tmp_path / "made" / "one" / "instrumental.wav")
+        made = FinishedEstimates.of(tmp_path / "made", alone=False).made(Track("one", files))
+        assert made == Estimable(("Vocals",), {"instrumental": ("Vocals",)})
 
     def test_another_rate_and_mono_are_converted(self, evaluated, finished, songs):
         path = finished / "htdemucs" / "two" / "vocals.wav"
