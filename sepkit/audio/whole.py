@@ -121,11 +121,15 @@ def _rate_and_samples(packet: bytes) -> tuple[int, int]:
 
 
 def _first_frame(file: BinaryIO) -> bytes:
-    """Return what follows a tag and the rest of a broken frame at the start, enough of it to hold a first frame."""
+    """Return what follows a tag and the rest of a broken frame at the start, enough of it to hold a first frame.
+
+    That rest is looked for in what is called mp3, as libsndfile does: quiet samples may look like frames by chance.
+    """
     tag = file.read(10)
     file.seek(10 + sum(byte << 7 * place for place, byte in enumerate(tag[:5:-1])) if tag.startswith(b"ID3") else 0)
     content = file.read(4096)
-    return content if _is_mp3(content) else content[_start(content) :]
+    begins_later = file.name.lower().endswith(".mp3") and not _is_mp3(content)
+    return content[_start(content) :] if begins_later else content
 
 
 def _start(content: bytes) -> int:
