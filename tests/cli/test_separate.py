@@ -220,6 +220,21 @@ def test_skip_existing_makes_stems_anew_that_were_cut_short(sepkit, small_model,
     assert sepkit(*command).json["tracks"][0]["skipped"]
 
 
+def test_skip_existing_knows_a_stem_mp4_that_states_its_length_in_milliseconds(sepkit, small_model, tmp_path):
+    song, stems = tmp_path / "song.wav", tmp_path / "o" / "song.stem.mp4"
+    soundfile.write(song, RNG.uniform(-0.3, 0.3, (88207, 2)), 44100)
+    command = ("separate", song, "-m", small_model, "-o", tmp_path / "o", "--format", "stem.mp4", "--skip-existing")
+    assert sepkit(*command).code == 0
+    with Decoder() as decoder:
+        assert decoder.header(stems).info.frames < 88207
+    assert "1 ok (1 there already), 0 failed" in sepkit(*command).out
+    whole = stems.read_bytes()
+    half = len(whole) // 2
+    stems.write_bytes(whole[:half] + bytes(half // 2) + whole[half + half // 2 :])
+    assert sepkit(*command).code == 0
+    assert stems.read_bytes() == whole
+
+
 @pytest.mark.parametrize("change", [("-t", "1.9"), ("-af", "apad=pad_len=9000"), ("-ar", "22050")])
 def test_skip_existing_makes_stems_anew_that_have_another_length_or_rate(sepkit, small_model, song, tmp_path, change):
     command = ("separate", song, "-m", small_model, "-o", tmp_path / "o", "--skip-existing", "--json")

@@ -15,13 +15,7 @@ from sepkit.errors import AudioError, ConfigError
 from sepkit.separation.songs.growing import GrowingStems
 from sepkit.separation.songs.inputs import Song, key_of_name
 from sepkit.separation.songs.output import Output
-from sepkit.separation.songs.provenance import (
-    Provenance,
-    is_whole,
-    provenance_in_head,
-    provenance_of,
-    read_provenance,
-)
+from sepkit.separation.songs.provenance import Provenance, is_stem, provenance_in_head, read_provenance
 from sepkit.separation.songs.publishing import publish
 
 if TYPE_CHECKING:
@@ -114,14 +108,15 @@ class Job:
             if song.searched and provenance_in_head(song.path):
                 return None
             raise
-        if song.searched and provenance_of(header.tags):
+        if song.searched and is_stem(header.tags):
             return None
         files = self._files(song, header)
         provenance = Provenance.of(song.path, self.separator.model.checksum, self._settings(list(files)))
         replaces = self.wish.overwrite
         if self.wish.skip_existing:
-            there = [read_provenance(file, self.decoder) for file in files.values() if file.exists()]
-            if len(there) == len(files) and all(one == provenance for one in there) and self._whole(files, header):
+            targets, rate = set(files.values()), header.info.sample_rate
+            there = [read_provenance(file, rate, self.decoder) for file in targets if file.exists()]
+            if len(there) == len(targets) and all(one == provenance for one in there):
                 return Written(files, None, skipped=True)
             replaces = all(one is not None and one.song == provenance.song for one in there)
         self.wish.output.check(files.values(), overwrite=replaces)
@@ -174,16 +169,12 @@ class Job:
             wanted = tuple(stem for stem in self.separator.stems if stem in wanted)
         files = self.wish.output.targets(song.track, header.tags, wanted)
         for file in set(files.values()):
-            if file.resolve() in self.songs and not read_provenance(file, self.decoder):
+            if file.resolve() in self.songs and not read_provenance(file, header.info.sample_rate, self.decoder):
                 raise ConfigError(f"{file} is one of the songs, and would be replaced; give another -o")
             other = self._taken.setdefault(key_of_name(str(file.resolve())), song.path)
             if other != song.path:
                 raise ConfigError(f"{file} is already what {other} becomes; put {{track}} into --template")
         return files
-
-    def _whole(self, files: dict[str, Path], header: Header) -> bool:
-        rate = header.info.sample_rate
-        return all(is_whole(file, rate, self.decoder) for file in set(files.values()))
 
     def _part(self, song: Song, header: Header, files: dict[str, Path]) -> tuple[int, int | None]:
         """Return the first frame and the number of frames that are wanted, if the format can hold them."""

@@ -40,41 +40,38 @@ class Provenance(NamedTuple):
         return f"sepkit {self.song} {self.made} {frames}"
 
 
-def provenance_of(tags: Tags) -> Provenance | None:
-    """Return what the tags of a file say, or None if sepkit has not made it."""
-    found = _COMMENT.fullmatch(tags.comment)
-    return Provenance(found[1], found[2]) if found else None
+def is_stem(tags: Tags) -> bool:
+    """Whether a file with these tags was made by sepkit."""
+    return bool(_COMMENT.fullmatch(tags.comment))
 
 
-def read_provenance(file: Path, decoder: Decoder) -> Provenance | None:
-    """Return what a file says that it was made of; None if it says nothing, or sepkit has not made it."""
+def read_provenance(file: Path, sample_rate: int, decoder: Decoder) -> Provenance | None:
+    """Return what a file says that it was made of; None if it says nothing, or sepkit has not made it.
+
+    `made` is empty unless the stem is whole: it has this rate in Hz, and the frames that it was made with. Their number
+    is not known of those that earlier versions made, and they are taken for whole.
+    """
     try:
-        return provenance_of(decoder.header(file).tags)
+        header = decoder.header(file)
     except AudioError:
         return provenance_in_head(file)
+    found = _COMMENT.fullmatch(header.tags.comment)
+    if not found:
+        return None
+    frames, made = header.info.frames, ""
+    fewer = sample_rate // 1000 + 1 if file.suffix.lower() == ".mp4" else 0  # whose length counts milliseconds
+    if header.info.sample_rate == sample_rate and -fewer <= frames - int(found[3] or frames) <= _PADDING:
+        with suppress(AudioError):
+            list(decoder.blocks(file, frames - 1, 1))  # headers outlive their audio
+            made = found[2]
+    return Provenance(found[1], made)
 
 
 def provenance_in_head(file: Path) -> Provenance | None:
-    """Return what a file that cannot be read says: a stem that was cut short is none of a stranger's."""
+    """Return what a file that cannot be read says: a stem that was cut short is none of a stranger's, and not whole."""
     with suppress(OSError):
         if file.is_file():
             with file.open("rb") as content:
                 found = _COMMENT.search(content.read(_HEAD).decode("latin-1"))
-            return Provenance(found[1], found[2]) if found else None
+            return Provenance(found[1], "") if found else None
     return None
-
-
-def is_whole(file: Path, sample_rate: int, decoder: Decoder) -> bool:
-    """Whether a stem has the rate and the frames that it was made with, the last one too: headers outlive their audio.
-
-    The number of frames of those that earlier versions made is not known, and they are taken for whole.
-    """
-    try:
-        header = decoder.header(file)
-        frames, found = header.info.frames, _COMMENT.fullmatch(header.tags.comment)
-        for _ in decoder.blocks(file, frames - 1, 1):
-            pass
-    except AudioError:
-        return False
-    made = int(found[3]) if found and found[3] else frames
-    return header.info.sample_rate == sample_rate and 0 <= frames - made <= _PADDING
