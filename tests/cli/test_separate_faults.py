@@ -234,15 +234,15 @@ from pathlib import Path
 if "-brand" not in sys.argv:
     os.execv({ffmpeg!r}, sys.argv)
 Path(sys.argv[-1].removeprefix("file:")).write_bytes(b"half a file")
-Path({folder!r}, "begun").touch()
+Path({folder!r}, "new").write_text(str(os.getpid()))
+Path({folder!r}, "new").rename(Path({folder!r}, "begun"))
 time.sleep(20)
-Path({folder!r}, "ended").touch()
 """
 
 
 @pytest.fixture
 def slow_ffmpeg(tmp_path, monkeypatch):
-    """An ffmpeg that takes 20 s for a .stem.mp4; returns the files that say that it has begun and ended."""
+    """An ffmpeg that takes 20 s for a .stem.mp4; returns the file that it writes its process id into as it begins."""
     real = shutil.which("ffmpeg")
     if not real:
         pytest.skip("needs ffmpeg")
@@ -251,22 +251,22 @@ def slow_ffmpeg(tmp_path, monkeypatch):
     slow.write_text(SLOW_FFMPEG.format(python=sys.executable, ffmpeg=real, folder=str(tmp_path)))
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
-    return tmp_path / "begun", tmp_path / "ended"
+    return tmp_path / "begun"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_row_22_stopped_while_ffmpeg_writes(model, tmp_path, slow_ffmpeg, number):
-    begun, ended = slow_ffmpeg
     song = write(tmp_path / "song.wav")
     running = process("separate", song, "-m", model, "-o", tmp_path / "out", "--format", "stem.mp4")
-    while not begun.exists():
+    while not slow_ffmpeg.exists():
         assert running.poll() is None, running.communicate()
         time.sleep(0.02)
     running.send_signal(number)
     _, err = running.communicate()
     assert running.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     assert "Traceback" not in err
-    assert not ended.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(slow_ffmpeg.read_text()), 0)
     assert not (tmp_path / "out").exists()
 
 
