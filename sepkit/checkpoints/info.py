@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,15 @@ def cost(network: nn.Module, audio: AudioSpec) -> dict[str, Any]:
     """
     network.eval()
     signal = torch.zeros(1, audio.channels, round(_PROBE_SECONDS * audio.sample_rate))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    lstm = {torch.ops.aten.mkldnn_rnn_layer: _lstm_flops}  # one operation on a CPU, of which the counter knows nothing
+    with FlopCounterMode(display=False, custom_mapping=lstm) as counter, torch.no_grad():
         network(signal)
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "gflop_per_minute": round(counter.get_total_flops() * 60 / _PROBE_SECONDS / 1e9, 2),
     }
+
+
+def _lstm_flops(steps: list[int], inputs: list[int], hidden: list[int], *_: Any, **__: Any) -> int:
+    """Return the FLOPs of a layer in one direction, from the shapes [time, batch, input] and of its two weights."""
+    return 2 * steps[0] * steps[1] * (prod(inputs) + prod(hidden))
