@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from sepkit.atomic import Commit
 from sepkit.checkpoints import model_file
 from sepkit.cli import main
 
+# Under nohup and the like these are ignored, and every process that a test starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 ROOT = Path(__file__).parent.parent

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import soundfile
@@ -112,6 +113,7 @@ def test_processes_that_score_end_with_it(evaluation, tmp_path, watched, number,
     )
     seen = [running.stderr.readline() for _ in range(2)]
     assert "2 of 4  b: scored" in seen[1], seen
+    time.sleep(0.5)  # until it waits for the next song: a signal between the two would be seen when that has come
     os.killpg(running.pid, number)
     out, err = running.communicate()
     assert running.returncode == code, err

@@ -209,6 +209,7 @@ def test_keys(visit):
     assert page.locator(".play").all_inner_texts() == ["Play"], "one song is open, and it is silent"
     assert page.evaluate("Sound.sounding?.isPlaying") is False
     page.keyboard.press("j")
+    visit.wait_for(lambda: page.locator("details[open]").count() == page.locator(".player").count() == 1)
     page.keyboard.press("r")
     assert page.locator(".choice [aria-pressed=true]").inner_text() == "Estimate", "there is no reference"
     page.keyboard.press("k")

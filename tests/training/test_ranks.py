@@ -127,8 +127,8 @@ def test_ranks_together_hear_the_batches_that_one_hears(small_config, mixed_song
 
 
 def test_the_crnn_on_two_ranks_restarts_by_itself_and_goes_on_with_one(small_config, songs, tmp_path):
-    settings = ("--set", "train.save_minutes=1e-9", "--set", "train.ema=0.9", "--set", "train.validation.sdr_every=1")
-    command = ("train", small_config, "--data-dir", songs, *settings)
+    settings = ("train.save_minutes=1e-9", "train.ema=0.9", "train.validation.sdr_every=1", "train.precision=fp32")
+    command = ("train", small_config, "--data-dir", songs, *(word for one in settings for word in ("--set", one)))
     straight, restarted = tmp_path / "straight", tmp_path / "restarted"
     out, _ = end(torchrun(2, *command, "--output-dir", straight, "--json"))
     assert out.count('"reason"') == 1
@@ -146,8 +146,8 @@ def test_the_crnn_on_two_ranks_restarts_by_itself_and_goes_on_with_one(small_con
     config = configs.load(straight / "config.toml")
     best = max((row for row in history(straight) if row["best"]), key=lambda row: row["epoch"])
     ranks = Ranks(torch.device("cpu"))
-    fp32 = Precision.of("fp32", ranks.device)
-    validator = Validator(config, Data(config), Objective(config), fp32, ranks, lambda: False)
+    precision = Precision.of(config.train.precision, ranks.device)
+    validator = Validator(config, Data(config), Objective(config), precision, ranks, lambda: False)
     network = model_file.load(straight / "best_model.safetensors").network()
     assert validator(network, whole_songs=False).loss == pytest.approx(best["validation_loss"], rel=1e-6)
     alone = subprocess.run(
