@@ -104,7 +104,7 @@ def _verified(
     if text is None:
         raise ModelFileError(f"{path}: corrupt, or a safetensors file that sepkit did not write (it has no manifest)")
     try:
-        manifest = json.loads(text)
+        manifest: dict[str, Any] = json.loads(text)
         written, version = manifest.pop("sha256"), int(manifest["format"])
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise ModelFileError(f"{path}: corrupt (its manifest cannot be read)") from None
@@ -115,7 +115,7 @@ def _verified(
             f"{path}: format {version}, written by sepkit {manifest.get('sepkit')}; "
             f"this sepkit reads up to {FORMAT}: upgrade it (pip install -U sepkit)"
         )
-    return manifest  # type: ignore[no-any-return]
+    return manifest
 
 
 def _checksum(names: Iterable[str], tensor: Callable[[str], Tensor], manifest: dict[str, Any]) -> str:

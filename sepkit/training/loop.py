@@ -29,14 +29,15 @@ from sepkit.training.watching.watch import Watch
 SHOWN = 3
 
 
+Reason = Literal["all epochs done", "no improvement", "all epochs done before", "no improvement before", "interrupted"]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended. Where a signal interrupted it, `signal` is its number, and `saved_step` what it goes on from."""
 
     run: RunDirectory
-    reason: Literal[
-        "all epochs done", "no improvement", "all epochs done before", "no improvement before", "interrupted"
-    ]
+    reason: Reason
     epochs: int
     steps: int
     monitor: str
@@ -228,7 +229,9 @@ def _finished_before(config: RunConfig, run: RunDirectory, learner: Learner) -> 
     return _outcome(run, learner, "all epochs done before" if done else "no improvement before")
 
 
-def _outcome(run: RunDirectory, learner: Learner, reason: str, **ended: int | None) -> Outcome:
+def _outcome(
+    run: RunDirectory, learner: Learner, reason: Reason, *, signal: int = 0, saved_step: int | None = None
+) -> Outcome:
     stopping, position = learner.stopping, learner.position
     if stopping.best is None and reason != "interrupted":
         raise TrainingError(
@@ -236,4 +239,6 @@ def _outcome(run: RunDirectory, learner: Learner, reason: str, **ended: int | No
             "Lower train.optimizer.lr, or check the corpus for broken samples"
         )
     best = -stopping.best if stopping.best is not None and learner.monitor == "sdr" else stopping.best
-    return Outcome(run, reason, position.epoch, position.step, learner.monitor, best, stopping.best_epoch, **ended)  # type: ignore[arg-type]
+    return Outcome(
+        run, reason, position.epoch, position.step, learner.monitor, best, stopping.best_epoch, signal, saved_step
+    )
