@@ -187,20 +187,8 @@ def evaluate(
     Raises:
         CorpusError: no song has a reference for what is estimated.
     """
-    results: list[Result] = []
-    stop: BaseException | None = None
-    others = active_children()
-    try:
-        for result in _results(job, tracks, min(processes, len(tracks))):
-            results.append(result)
-            done(result)
-    except stops as error:
-        for worker in set(active_children()).difference(others):
-            worker.terminate()
-        if not any(result.scores for result in results):
-            raise
-        stop = error.with_traceback(None)  # which would keep the loader of the processes
-        results += [Result(track, error=INTERRUPTED) for track in tracks[len(results) :]]
+    results, stop = _until_stopped(_results(job, tracks, min(processes, len(tracks))), done, stops)
+    results += [Result(track, error=INTERRUPTED) for track in tracks[len(results) :]]
     evaluation = Evaluation(
         job.metrics,
         tuple(estimator.label for estimator in job.estimators),
@@ -215,6 +203,25 @@ def evaluate(
     if not evaluation.scores and not evaluation.failed:
         raise CorpusError(_no_reference(job, tracks))
     return evaluation
+
+
+def _until_stopped(
+    coming: Iterator[Result], done: Callable[[Result], None], stops: tuple[type[BaseException], ...]
+) -> tuple[list[Result], BaseException | None]:
+    """Return the results that came, and what ended them early. With no score among them, raise that instead."""
+    results: list[Result] = []
+    others = active_children()
+    try:
+        for result in coming:
+            results.append(result)
+            done(result)
+    except stops as error:
+        for worker in set(active_children()).difference(others):
+            worker.terminate()
+        if not any(result.scores for result in results):
+            raise
+        return results, error.with_traceback(None)  # a traceback would keep the loader of the processes
+    return results, None
 
 
 def _names(made: Iterable[Estimable]) -> dict[tuple[str, tuple[str, ...]], str]:
