@@ -137,7 +137,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         beside = sorted(p.name for p in path.parent.glob("*.toml"))
         hint = did_you_mean(path.name, beside) or (f" In {path.parent}: {', '.join(beside)}." if beside else "")
-        hint = hint or f" Write one with every default: sepkit config show > {path}"
+        folder = "" if path.parent.is_dir() else f"mkdir -p {path.parent}; "
+        hint = hint or f" Write one with every default: {folder}sepkit config show > {path}"
         raise ConfigError(f"no config file {path}.{hint}") from None
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"cannot read the config file {path}: {error}") from None

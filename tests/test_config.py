@@ -104,7 +104,9 @@ def test_a_byte_order_mark_does_no_harm_and_a_folder_is_no_config(tmp_path):
 
 
 def test_a_config_that_is_missing_names_those_beside_it_or_says_how_to_write_one(tmp_path):
-    with pytest.raises(ConfigError, match=r"no config file .* Write one .*sepkit config show > .*configs.c\.toml"):
+    with pytest.raises(
+        ConfigError, match=r"no config file .* Write one .*: mkdir -p .*configs; sepkit config show > .*configs.c\.toml"
+    ):
         configs.load(tmp_path / "configs" / "c.toml")
     (tmp_path / "instruments.toml").touch()
     with pytest.raises(ConfigError, match=r"no config file .*c\.toml\. In .*: instruments\.toml"):
