@@ -14,7 +14,7 @@ from sepkit.audio.decoder import Decoder
 from sepkit.audio.tags import Tags
 from sepkit.errors import AudioError
 
-_COMMENT = re.compile("sepkit ([0-9a-f]{32}) ([0-9a-f]{32})(?: ([0-9]{1,15}))?")
+_COMMENT = re.compile("sepkit ([0-9a-f]{32}) ([0-9a-f]{32}) ([0-9]{1,15})")
 # Bytes at the start of a file that hold its comment, but for stem.mp4, which has it at its end.
 _HEAD = 2**16
 # Frames that a lossy coder may add: two of mp3, with its delay.
@@ -48,8 +48,7 @@ def is_stem(tags: Tags) -> bool:
 def read_provenance(file: Path, sample_rate: int, decoder: Decoder) -> Provenance | None:
     """Return what a file says that it was made of; None if it says nothing, or sepkit has not made it.
 
-    `made` is empty unless the stem is whole: it has this rate in Hz, and the frames that it was made with. Their number
-    is not known of those that earlier versions made, and they are taken for whole.
+    `made` is empty unless the stem is whole: it has this rate in Hz, and the frames that it was made with.
     """
     try:
         header = decoder.header(file)
@@ -60,7 +59,7 @@ def read_provenance(file: Path, sample_rate: int, decoder: Decoder) -> Provenanc
         return None
     frames, made = header.info.frames, ""
     fewer = sample_rate // 1000 + 1 if file.suffix.lower() == ".mp4" else 0  # whose length counts milliseconds
-    if header.info.sample_rate == sample_rate and -fewer <= frames - int(found[3] or frames) <= _PADDING:
+    if header.info.sample_rate == sample_rate and -fewer <= frames - int(found[3]) <= _PADDING:
         with suppress(AudioError):
             list(decoder.blocks(file, frames - 1, 1))  # headers outlive their audio
             made = found[2]
