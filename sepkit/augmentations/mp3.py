@@ -33,7 +33,7 @@ class MP3(LimitedAugmentation):
         Raises:
             ConfigError: mp3 knows no such sample rate, or not as many channels.
         """
-        from sepkit.audio.mp3 import MOST_CHANNELS, SAMPLE_RATES, mp3_round_trip
+        from sepkit.audio.writing.mp3 import MOST_CHANNELS, SAMPLE_RATES, mp3_round_trip
 
         if audio.sample_rate not in SAMPLE_RATES or audio.channels > MOST_CHANNELS:
             raise ConfigError(

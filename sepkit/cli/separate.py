@@ -14,7 +14,7 @@ from sepkit.cli.verb import Report, Verb, one_line
 from sepkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sepkit.audio.encoding import BitDepth, Format
+    from sepkit.audio.writing.encoding import BitDepth, Format
     from sepkit.separation.batch import Result, Results, Watcher
     from sepkit.separation.songs.inputs import Song
     from sepkit.separation.songs.job import Progress, Wish

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sepkit.audio.write import write_wav
+from sepkit.audio.writing.writer import write_wav
 
 RECIPE = "synthetic songs, version 1"
 RATE = 44100

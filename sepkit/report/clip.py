@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sepkit.audio.channels import to_channels
-from sepkit.audio.mp3 import MOST_CHANNELS, SAMPLE_RATES, encode_mp3
 from sepkit.audio.resample import resample
+from sepkit.audio.writing.mp3 import MOST_CHANNELS, SAMPLE_RATES, encode_mp3
 from sepkit.report.sources import Sources
 
 if TYPE_CHECKING:

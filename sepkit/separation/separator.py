@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from sepkit import device as devices
-from sepkit.audio.encoding import BitDepth, Format
 from sepkit.audio.resample import resampled
+from sepkit.audio.writing.encoding import BitDepth, Format
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import check_stem_name

@@ -11,7 +11,7 @@ from torch import nn
 from sepkit import config as configs
 from sepkit.atomic import Commit
 from sepkit.audio.read import read
-from sepkit.audio.write import write_wav
+from sepkit.audio.writing.writer import write_wav
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.errors import SepkitError, reason

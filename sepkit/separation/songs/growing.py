@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 
-from sepkit.audio.encoding import Encoding
-from sepkit.audio.stem_mp4 import write_stem_mp4
 from sepkit.audio.tags import Tags
-from sepkit.audio.write import Writer
+from sepkit.audio.writing.encoding import Encoding
+from sepkit.audio.writing.stem_mp4 import write_stem_mp4
+from sepkit.audio.writing.writer import Writer
 from sepkit.errors import AudioError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 from string import Formatter
 from typing import get_args
 
-from sepkit.audio.encoding import BitDepth, Encoding, Format
 from sepkit.audio.formats import EXTENSIONS, FFMPEG_EXTENSIONS
 from sepkit.audio.tags import Tags
+from sepkit.audio.writing.encoding import BitDepth, Encoding, Format
 from sepkit.errors import ConfigError, did_you_mean
 from sepkit.separation.songs.work_folder import PREFIX
 

@@ -12,12 +12,12 @@ import numpy as np
 import soundfile
 
 from sepkit.atomic import replacing
-from sepkit.audio import ogg
-from sepkit.audio.encoding import BitDepth, Encoding
-from sepkit.audio.id3 import id3
 from sepkit.audio.probe import cause
-from sepkit.audio.sink import Sink
 from sepkit.audio.tags import LONGEST_TAG, Tags
+from sepkit.audio.writing import ogg
+from sepkit.audio.writing.encoding import BitDepth, Encoding
+from sepkit.audio.writing.id3 import id3
+from sepkit.audio.writing.sink import Sink
 from sepkit.errors import AudioError
 
 if TYPE_CHECKING:

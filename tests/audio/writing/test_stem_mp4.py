@@ -9,8 +9,8 @@ import pytest
 import stempeg
 from scipy.signal import lfilter
 
-from sepkit.audio.stem_mp4 import SAMPLE_RATES, write_stem_mp4
 from sepkit.audio.tags import Tags
+from sepkit.audio.writing.stem_mp4 import SAMPLE_RATES, write_stem_mp4
 from sepkit.errors import AudioError
 
 STEMS = ["drums", "bass", "other = [1]; 'x'", "보컬"]

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sepkit.audio import encoding as encodings
-from sepkit.audio.encoding import Encoding
-from sepkit.audio.ogg import checksum
 from sepkit.audio.probe import probe
 from sepkit.audio.tags import Tags
-from sepkit.audio.write import Writer, write_wav
+from sepkit.audio.writing import encoding as encodings
+from sepkit.audio.writing.encoding import Encoding
+from sepkit.audio.writing.ogg import checksum
+from sepkit.audio.writing.writer import Writer, write_wav
 from sepkit.errors import AudioError, ConfigError
 
 SAMPLES = np.random.default_rng(0).uniform(-1, 1, (2, 3000)).astype(np.float32)

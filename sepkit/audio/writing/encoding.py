@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from sepkit.audio import mp3, stem_mp4
+from sepkit.audio.writing import mp3, stem_mp4
 from sepkit.errors import AudioError, ConfigError
 from sepkit.track import HIGHEST_RATE, MOST_CHANNELS
 
