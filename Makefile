@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test fuzz lint docs clean
 
 demo: $(VENV)/installed  ## install, then train, separate and evaluate in minutes
 	$(BIN)/sepkit demo
@@ -11,6 +11,9 @@ demo: $(VENV)/installed  ## install, then train, separate and evaluate in minute
 test: $(VENV)/installed-dev  ## install, then run all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 	for plugin in plugins/*/; do $(BIN)/python -m pytest $$plugin/tests || exit 1; done
+
+fuzz: $(VENV)/installed-dev  ## install, then run the long searches for inputs that break sepkit
+	$(BIN)/python -m pytest -m fuzz --numprocesses auto --dist worksteal
 
 lint: $(VENV)/installed-dev  ## check style and types
 	$(BIN)/ruff check .
