@@ -34,7 +34,7 @@ def test_configs_and_help_import_neither_torch_nor_numpy(code):
 
 def test_the_process_that_decodes_imports_no_components():
     """It is there sooner, and takes two thirds of the memory."""
-    code = "import sepkit.audio.decoder_process, sys; print('pydantic' in sys.modules)"
+    code = "import sepkit.audio.untrusted.decoder_process, sys; print('pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -23,9 +23,9 @@ import numpy as np
 
 from sepkit.audio.damage import damaged
 from sepkit.audio.formats import LONGEST
-from sepkit.audio.look import container_of, looks
 from sepkit.audio.tags import LONGEST_TAG, Tags
-from sepkit.audio.watched_process import WatchedProcess
+from sepkit.audio.untrusted.sniff import container_of, looks
+from sepkit.audio.untrusted.watched_process import WatchedProcess
 from sepkit.errors import AudioError
 from sepkit.track import HIGHEST_RATE, MOST_CHANNELS, Stream
 

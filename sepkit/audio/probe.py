@@ -12,8 +12,8 @@ import soundfile
 
 from sepkit.audio.ffmpeg import stream_header
 from sepkit.audio.formats import LONGEST, READABLE
-from sepkit.audio.look import looks
-from sepkit.audio.whole import check_ogg
+from sepkit.audio.untrusted.integrity import check_ogg
+from sepkit.audio.untrusted.sniff import looks
 from sepkit.errors import AudioError, did_you_mean
 from sepkit.track import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, AudioFile, Stream
 

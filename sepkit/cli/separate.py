@@ -82,7 +82,7 @@ def separate(
     INPUT is an audio file, or a folder that is searched for them to the bottom. A bad file is reported, and the next
     one is done.
     """
-    from sepkit.audio.decoder import Decoder
+    from sepkit.audio.untrusted.decoder import Decoder
 
     residual = residual_of(residual, no_residual=no_residual)
     with Decoder() as decoder:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from sepkit.audio.decoder import Decoder
+from sepkit.audio.untrusted.decoder import Decoder
 
 if TYPE_CHECKING:
     from sepkit.component import Samples

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sepkit.audio.decoder import Decoder
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import ConfigError, SepkitError, reason
 from sepkit.separation.songs.growing import GrowingStems
 from sepkit.separation.songs.inputs import Song, find_songs

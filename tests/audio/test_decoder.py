@@ -17,9 +17,9 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sepkit.audio.decoder import Decoder
 from sepkit.audio.probe import probe
 from sepkit.audio.read import read
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -459,7 +459,7 @@ def test_a_child_that_hangs_ends_when_its_parent_is_killed(tmp_path):
     parent = subprocess.Popen(
         [
             sys.executable, "-c",
-            "import sys; from pathlib import Path; from sepkit.audio.decoder import Decoder\n"
+            "import sys; from pathlib import Path; from sepkit.audio.untrusted.decoder import Decoder\n"
             "decoder = Decoder(60)\n"
             "child = decoder._ready_child(Path())\n"
             "print(child.pid, flush=True)\n"
@@ -490,7 +490,8 @@ def test_the_child_imports_no_torch_and_nothing_from_the_working_folder(tmp_path
     monkeypatch.chdir(tmp_path)
     with Decoder() as decoder:
         assert decoder.header(noise(tmp_path / "a.wav")).info.frames == 100_000
-    code = "import sys, sepkit.audio.decoder_process; print({'torch', 'scipy', 'stempeg', 'click'} & set(sys.modules))"
+    code = "import sys, sepkit.audio.untrusted.decoder_process\n"
+    code += "print({'torch', 'scipy', 'stempeg', 'click'} & set(sys.modules))"
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True).stdout == b"set()\n"
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from sepkit.audio import ffmpeg, probe
-from sepkit.audio.decoder import Decoder
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError
 
 RATE = 44100

@@ -10,7 +10,7 @@ import stempeg
 import torch
 
 from sepkit.atomic import Commit
-from sepkit.audio.decoder import Decoder
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.checkpoints import tensor_file
 from tests.cli.test_bad_input import one_line
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sepkit.audio.decoder import Decoder
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.separation import Separator
 from sepkit.separation.batch import Result, Results, Watcher, failed, job_of
 from sepkit.separation.songs.inputs import Song

@@ -61,7 +61,7 @@ def separate(
     again twice, and then reported.
     """
     options = {"band": band, "backend": backend, "residual": residual_of(residual, no_residual=no_residual)}
-    from sepkit.audio.decoder import Decoder
+    from sepkit.audio.untrusted.decoder import Decoder
     from sepkit.checkpoints.locate import VARIABLE, locate
     from sepkit.separation import Separator
     from sepkit.separation.report import report_file, write_report_of

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import ray
 
-from sepkit.audio.decoder import Decoder
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.checkpoints.locate import locate
 from sepkit.errors import ModelFileError
 from sepkit.separation import Separator

@@ -19,7 +19,7 @@ from sepkit_ray.cluster import connected
 from sepkit_ray.worker import Setup, Worker
 from sepkit_ray.workers import Workers
 
-from sepkit.audio.decoder import Decoder
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.cli.separate import separate as local
 from sepkit.errors import ModelFileError, SepkitError
 from sepkit.separation import Separator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sepkit.audio.decoder import Decoder, Header
+from sepkit.audio.untrusted.decoder import Decoder, Header
 from sepkit.errors import AudioError, ConfigError
 from sepkit.separation.songs.growing import GrowingStems
 from sepkit.separation.songs.inputs import Song, key_of_name

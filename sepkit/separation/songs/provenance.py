@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from sepkit.audio.decoder import Decoder
 from sepkit.audio.tags import Tags
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError
 
 _COMMENT = re.compile("sepkit ([0-9a-f]{32}) ([0-9a-f]{32}) ([0-9]{1,15})")

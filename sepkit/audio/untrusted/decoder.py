@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sepkit.audio import decoder_process, ffmpeg
+from sepkit.audio import ffmpeg
 from sepkit.audio.damage import truncated
-from sepkit.audio.decoder_process import BLOCK, FACTS, HEAD, SAMPLES
 from sepkit.audio.formats import FFMPEG_EXTENSIONS
-from sepkit.audio.look import container_of
 from sepkit.audio.probe import AudioInfo, UnreadableError, check_file, check_info
 from sepkit.audio.read import finite
 from sepkit.audio.tags import Tags
-from sepkit.audio.watched_process import WatchedProcess
-from sepkit.audio.whole import check_ogg, goes_on, length_is_guessed
+from sepkit.audio.untrusted import decoder_process
+from sepkit.audio.untrusted.decoder_process import BLOCK, FACTS, HEAD, SAMPLES
+from sepkit.audio.untrusted.integrity import check_ogg, has_trailing_audio, length_is_guessed
+from sepkit.audio.untrusted.sniff import container_of
+from sepkit.audio.untrusted.watched_process import WatchedProcess
 from sepkit.errors import AudioError
 from sepkit.track import AudioFile
 
@@ -118,7 +119,7 @@ class Decoder:
 
     def _open(self, path: Path, start: int, frames: int | None) -> _Recording:
         check_file(path)
-        guessed, longer = length_is_guessed(path), goes_on(path)
+        guessed, longer = length_is_guessed(path), has_trailing_audio(path)
         if longer:
             ffmpeg.require(path, "an mp3 that goes on behind its end")
         if path.suffix.lower() in FFMPEG_EXTENSIONS or longer or (guessed and ffmpeg.available()):

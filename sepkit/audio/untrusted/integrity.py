@@ -70,7 +70,7 @@ def length_is_guessed(path: Path) -> bool:
     return _is_mp3(frame) and not any(word in frame for word in _COUNTED)
 
 
-def goes_on(path: Path) -> bool:
+def has_trailing_audio(path: Path) -> bool:
     """Whether a file is an mp3 that goes on well after the end that it states, as two of them in one file do."""
     with path.open("rb") as file:
         frame = _first_frame(file)
