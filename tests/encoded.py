@@ -1,4 +1,4 @@
-"""Audio files that libsndfile cannot write, encoded through PyAV, so that tests of them need no ffmpeg."""
+"""Audio files that libsndfile does not know, encoded and decoded by PyAV, so that tests of them need no ffmpeg."""
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -78,6 +78,19 @@ def remux(
             packet.stream = copies[packet.stream.index]
             new.mux(packet)
     return path
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    """Return the samples [time, channel] of each audio stream, without what fills its last packet."""
+    with av.open(path) as file:
+        lengths = [int(stream.duration * stream.time_base * stream.rate) for stream in file.streams.audio]
+    found = []
+    for number, length in enumerate(lengths):
+        with av.open(path) as file:  # to seek to the start would skip the encoder's lead-in
+            samples = np.concatenate([frame.to_ndarray() for frame in file.decode(audio=number)], 1).T
+        assert 0 <= len(samples) - length < 1024
+        found.append(samples[:length])
+    return found
 
 
 def _frame(samples: np.ndarray, rate: int) -> av.AudioFrame:

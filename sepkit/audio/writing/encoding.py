@@ -104,8 +104,7 @@ class Encoding:
         """Raise an error if `path` cannot be written like this, before there is anything to write.
 
         Raises:
-            AudioError: the format has no such rate or channel count, the file would be too large for it, or ffmpeg is
-                missing where it is needed.
+            AudioError: the format has no such rate or channel count, or the file would be too large for it.
         """
         kind = _KINDS[self.format]
         if not kind.holds(sample_rate, channels):
@@ -118,5 +117,3 @@ class Encoding:
         size = self.size(channels, frames)
         if self.format == "aiff" and size > FOUR_GB:
             raise AudioError(f"{path}: aiff holds 4 GB, and this is {size / 2**30:.1f} GB; write wav or flac")
-        if self.format == "stem.mp4":
-            stem_mp4.require_ffmpeg(path)

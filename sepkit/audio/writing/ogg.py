@@ -5,24 +5,19 @@ The checksum is the CRC with polynomial 0x04C11DB7, most significant bit first, 
 """
 
 import zlib
-from errno import ENOSPC
-from io import SEEK_SET, FileIO
-from os import strerror
+
+from sepkit.audio.writing.sink import Sink
 
 _SERIAL, _CHECKSUM, _SEGMENTS, _LENGTHS = 14, 22, 26, 27
 _LARGEST_PAGE = _LENGTHS + 255 + 255 * 255
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def set_serial(file: FileIO, serial: int = 0) -> None:
-    """Give every page of a file of one stream the number `serial`.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+def set_serial(file: Sink, serial: int = 0) -> None:
+    """Give every page of a file of one stream the number `serial`."""
     at = 0
     while True:
-        file.seek(at, SEEK_SET)
+        file.seek(at)
         page = bytearray(file.read(_LARGEST_PAGE))
         if not page:
             return
@@ -31,9 +26,8 @@ def set_serial(file: FileIO, serial: int = 0) -> None:
         page[_SERIAL : _SERIAL + 4] = serial.to_bytes(4, "little")
         page[_CHECKSUM : _CHECKSUM + 4] = bytes(4)
         page[_CHECKSUM : _CHECKSUM + 4] = checksum(page).to_bytes(4, "little")
-        file.seek(at, SEEK_SET)
-        if file.write(page) < len(page):  # where overwriting takes new space, and none is left
-            raise OSError(ENOSPC, strerror(ENOSPC))
+        file.seek(at)
+        file.write(page)
         at += len(page)
 
 

@@ -1,4 +1,4 @@
-"""The file that libsndfile writes into: it keeps the reason of a failure, which libsndfile drops or prints."""
+"""The file that libraries write into: it keeps the reason of a failure, which they drop or print."""
 
 import os
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 class Sink:
-    """A new file behind libsndfile's callbacks, which must not raise.
+    """A new file behind a library's callbacks, which must not raise.
 
     The first error is kept; from then on nothing is written, until `check` or `finish` raises it. What `head` holds
-    stands before all that libsndfile knows of.
+    stands before all that the library knows of.
     """
 
     def __init__(self, path: Path, head: bytes = b"") -> None:
@@ -19,7 +19,7 @@ class Sink:
         self._error: OSError | None = None
         self.write(head)
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         rest = memoryview(data)
         while rest and self._error is None:
             try:
@@ -27,6 +27,9 @@ class Sink:
             except OSError as error:
                 self._error = error
         return len(data)
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size)
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> None:
         self._file.seek(offset + self._head if whence == SEEK_SET else offset, whence)
@@ -39,15 +42,16 @@ class Sink:
         if self._error is not None:
             raise self._error
 
-    def finish(self, revise: Callable[[FileIO], None] | None = None) -> None:
-        """Let `revise` change the whole file, and flush it to disk.
+    def finish(self, revise: "Callable[[Sink], None] | None" = None) -> None:
+        """Let `revise` change the complete file, and flush it to disk.
 
         Raises:
             OSError: it is not there as it should be.
         """
         self.check()
         if revise is not None:
-            revise(self._file)
+            revise(self)
+            self.check()
         os.fsync(self._file.fileno())
 
     def close(self) -> None:

@@ -1,23 +1,30 @@
 """`.stem.mp4`: a song and its stems as AAC streams of one file, as stempeg's readers and DJ software take them.
 
-stempeg's own writers hold all stems in memory several times over, pass them through 16-bit files, and need MP4Box,
-which notes the time, for Native Instruments' metadata. So here ffmpeg reads the raw stems from disk. stempeg tells
-which AAC encoder there is, how streams are named, and what the metadata says; their box is put in at the end.
+PyAV encodes a second of each raw stem at a time. Room for the index (`moov`) is left before the samples: players need
+not seek for it, and a truncated file still says which song it is of. No library writes Native Instruments' box, so it
+is put into that room at the end.
 """
 
 import json
-import os
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from io import SEEK_END
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from fractions import Fraction
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from threading import Event
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from sepkit.audio import ffmpeg
+import numpy as np
+
 from sepkit.audio.tags import Tags
+from sepkit.audio.writing.sink import Sink
 from sepkit.errors import AudioError
+
+if TYPE_CHECKING:
+    from av import AudioStream, Packet
+    from av.container import OutputContainer
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 """Hz that AAC has"""
@@ -26,14 +33,20 @@ MOST_CHANNELS = 2
 BITRATE = 256_000
 # Native Instruments' players know a mixture and this many stereo stems, no fewer and no more.
 NI_STEMS = 4
-_FULL = "No space left on device"
-# Seconds after which ffmpeg is looked at again.
-_LOOK = 0.1
-
-
-def require_ffmpeg(path: Path) -> None:
-    """Raise an AudioError if ffmpeg is not there to write `path`."""
-    ffmpeg.require(path, ".stem.mp4")
+_LAYOUTS = {1: "mono", 2: "stereo"}
+# Frames of an AAC packet, and of the blocks that are encoded at once.
+_PACKET = 1024
+_BLOCK = 48 * _PACKET
+# What players show the four stems in: told apart by the colour-blind, too.
+_COLORS = ("#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+# What players do to the sum of the stems: nothing, but all of these must be stated.
+_MASTERING = {
+    "compressor": {
+        "enabled": False, "ratio": 3, "threshold": 0, "attack": 0.003, "release": 0.3, "input_gain": 0.5,
+        "output_gain": 0.5, "hp_cutoff": 300, "dry_wet": 50,
+    },
+    "limiter": {"enabled": False, "threshold": 0, "ceiling": -0.35, "release": 0.05},
+}  # fmt: skip
 
 
 def write_stem_mp4(
@@ -46,115 +59,110 @@ def write_stem_mp4(
     name: Path | None = None,
     abandoned: Event | None = None,
 ) -> None:
-    """Write raw stems, float32 little-endian [time, channel], as streams in their order; the first is the default.
+    """Write raw stems, float32 little-endian [time, channel] of one length, as streams; the first is the default.
 
     Each is multiplied by `gain`. The first is the mixture; with four stereo stems beside it, Native Instruments'
-    metadata are written, too. Players may decode up to one AAC frame (1024) more than was written, of silence.
-    `name` is what errors call a temporary `path`. Once another thread sets `abandoned`, ffmpeg is killed.
+    metadata are written, too. Equal stems give equal bytes, with the same version of PyAV. The file states the
+    encoder's delay, which decoders cut off, and its length in frames; some give back the whole last packet, up to 1023
+    frames more. `name` is what errors call a temporary `path`. Once another thread sets `abandoned`, writing ends and
+    fails.
 
     Raises:
-        AudioError: ffmpeg is missing, fails or is killed, or the disk is full.
+        AudioError: the disk is full, the file cannot be written, or it was abandoned.
     """
-    name = name or path
-    require_ffmpeg(name)
-    command = _command(path, stems, sample_rate, channels, tags, gain)
-    code, errors = _run(command, abandoned or Event())
-    if code:
-        raise AudioError(f"{name}: cannot be written ({_reason(errors)})")
+    import av
+
+    name, abandoned = name or path, abandoned or Event()
+    described = len(stems) == 1 + NI_STEMS and channels == 2
     try:
-        with path.open("r+b") as file:
-            if len(stems) == 1 + NI_STEMS and channels == 2:
-                _add_metadata(file, list(stems)[1:])
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
+        with closing(Sink(path)) as sink, ExitStack() as stack:
+            files = [stack.enter_context(file.open("rb")) for file in stems.values()]
+            frames = next(iter(stems.values())).stat().st_size // (4 * channels)
+            threads = stack.enter_context(ThreadPoolExecutor(len(files)))
+            options = {
+                "brand": "M4A ",  # as Native Instruments' files have it
+                "fflags": "+bitexact",  # neither versions nor the time
+                "movie_timescale": f"{sample_rate}",  # lengths in frames, not in milliseconds
+                "moov_size": f"{_room(frames, stems, tags)}",
+            }
+            with av.open(sink, "w", "mp4", container_options=options, metadata_errors="replace") as container:
+                container.metadata.update(title=tags.title, artist=tags.artist, comment=tags.comment)
+                streams = [_stream(container, stem, sample_rate, channels) for stem in stems]
+                for packet in _packets(threads, streams, files, frames, gain):
+                    if abandoned.is_set():
+                        raise AudioError(f"{name}: cannot be written (abandoned)")
+                    container.mux(packet)
+                    sink.check()
+            sink.finish(partial(_add_metadata, stems=[*stems][1:]) if described else None)
+    except (OSError, av.FFmpegError) as error:
         raise AudioError(f"{name}: cannot be written ({error.strerror or error})") from None
 
 
-def _command(
-    path: Path, stems: Mapping[str, Path], sample_rate: int, channels: int, tags: Tags, gain: float
-) -> list[str]:
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-y"]
-    for raw in stems.values():
-        command += ["-f", "f32le", "-ar", f"{sample_rate}", "-ac", f"{channels}", "-i", f"file:{raw}"]
-    for number, name in enumerate(stems):
-        described = f"-metadata:s:a:{number}"  # players show the title; stempeg reads the handler's name
-        command += ["-map", f"{number}:a", described, f"title={name}", described, f"handler_name={name}"]
-        command += [f"-disposition:a:{number}", "0" if number else "default"]
-    for key, text in (("title", tags.title), ("artist", tags.artist), ("comment", tags.comment)):
-        command += ["-metadata", f"{key}={text}"]
-    command += ["-af", f"volume={gain:.9g}:precision=float", "-c:a", _encoder(), "-b:a", f"{BITRATE}"]
-    # bitexact: neither versions nor the time; M4A: the brand that Native Instruments' files have.
-    return [*command, "-fflags", "+bitexact", "-flags:a", "+bitexact", "-brand", "M4A ", "-f", "mp4", f"file:{path}"]
+def _room(frames: int, stems: Iterable[str], tags: Tags) -> int:
+    """Return bytes that suffice for the index: of each packet its size, and its place as up to 64 bits."""
+    words = "".join((*stems, tags.title, tags.artist, tags.comment))
+    packets = frames // _PACKET + 3
+    return 2**13 + 6 * len(words.encode("utf-8", "replace")) + len([*stems]) * (2**10 + 12 * packets)
 
 
-def _encoder() -> str:
-    import stempeg
+def _stream(container: "OutputContainer", stem: str, sample_rate: int, channels: int) -> "AudioStream":
+    from av.codec.context import Flags
+    from av.stream import Disposition
 
-    return "libfdk_aac" if "libfdk_aac" in (stempeg.check_available_aac_encoders() or []) else "aac"
-
-
-def _run(command: list[str], abandoned: Event) -> tuple[int, bytes]:
-    """Return the exit code of a command and its stderr. Whatever ends the waiting ends the command as well."""
-    with subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            while not abandoned.is_set():
-                with suppress(subprocess.TimeoutExpired):
-                    _, errors = process.communicate(timeout=_LOOK)
-                    return process.returncode, errors
-        finally:
-            process.kill()  # which does nothing to one that has ended
-    return process.returncode, b"abandoned"
+    first = not container.streams
+    stream = container.add_stream("aac", sample_rate, layout=_LAYOUTS[channels], bit_rate=BITRATE)
+    stream.codec_context.flags |= Flags.bitexact
+    stream.metadata.update(title=stem, handler_name=stem)  # players show the title; stempeg reads the handler's name
+    stream.disposition = Disposition.default if first else Disposition(0)
+    return stream
 
 
-def _reason(errors: bytes) -> str:
-    return _FULL if _FULL.encode() in errors else ffmpeg.last_line(errors)
+def _packets(
+    threads: ThreadPoolExecutor, streams: "Sequence[AudioStream]", files: Sequence[BinaryIO], frames: int, gain: float
+) -> "Iterator[Packet[AudioStream]]":
+    """Encode files, each in a thread; yield a packet of each stream in turn."""
+
+    def encode(stream: "AudioStream", file: BinaryIO, start: int, size: int) -> "list[Packet[AudioStream]]":
+        samples = np.fromfile(file, "<f4", size * stream.layout.nb_channels).reshape(size, -1).T * np.float32(gain)
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", stream.layout.name)
+        frame.sample_rate, frame.time_base, frame.pts = stream.sample_rate, Fraction(1, stream.sample_rate), start
+        return stream.encode(frame)
+
+    from av import AudioFrame
+
+    for start in range(0, frames, _BLOCK):
+        block = partial(encode, start=start, size=min(_BLOCK, frames - start))
+        yield from chain.from_iterable(zip(*threads.map(block, streams, files), strict=True))
+    yield from chain.from_iterable(zip(*(stream.encode(None) for stream in streams), strict=True))
 
 
-def _add_metadata(file: BinaryIO, names: Sequence[str]) -> None:
-    """Put Native Instruments' box into `moov/udta`, which ffmpeg writes last: nothing behind them moves."""
-    start, movie = _last_box(file)
-    kept, user = bytearray(), b""
-    for kind, box in _boxes(movie[8:]):
-        if kind == b"udta":
-            user = box[8:]
-        else:
-            kept += box
-    file.seek(start)
-    file.write(_box(b"moov", bytes(kept) + _box(b"udta", user + _box(b"stem", _metadata(names)))))
+def _add_metadata(sink: Sink, stems: Sequence[str]) -> None:
+    """Put Native Instruments' box into `moov/udta`, and take its bytes from the room behind them."""
+    sink.seek(0)
+    kind, movie, room = (_read_box(sink) for _ in range(3))
+    children = [*_boxes(movie[8:])]
+    user = b"".join(child[8:] for child in children if child[4:8] == b"udta")
+    metadata = {
+        "version": 1,
+        "mastering_dsp": _MASTERING,
+        "stems": [{"name": name, "color": color} for name, color in zip(stems, _COLORS, strict=True)],
+    }
+    others = b"".join(child for child in children if child[4:8] != b"udta")
+    described = _box(b"moov", others + _box(b"udta", user + _box(b"stem", json.dumps(metadata).encode())))
+    sink.seek(len(kind))
+    sink.write(described + _box(b"free", bytes(len(movie) + len(room) - len(described) - 8)))
 
 
-def _metadata(names: Sequence[str]) -> bytes:
-    import stempeg
-
-    metadata = json.loads(Path(stempeg.default_metadata()).read_text(encoding="utf-8"))
-    metadata["stems"] = [{**known, "name": name} for known, name in zip(metadata["stems"], names, strict=True)]
-    return json.dumps(metadata).encode()
+def _read_box(sink: Sink) -> bytes:
+    size = sink.read(4)
+    return size + sink.read(int.from_bytes(size) - 4)
 
 
-def _last_box(file: BinaryIO) -> tuple[int, bytes]:
-    """Return where the last box of a file starts, which must be `moov`, and its bytes."""
-    end, start, size, kind = file.seek(0, SEEK_END), 0, 0, b""
-    while start + size < end:
-        start += size
-        file.seek(start)
-        head = file.read(16)
-        size, kind = int.from_bytes(head[:4]), head[4:8]
-        if size == 1:  # the size does not fit into 32 bits, and stands behind the kind
-            size = int.from_bytes(head[8:])
-    if kind != b"moov":
-        raise OSError("ffmpeg wrote its boxes in another order than expected")
-    file.seek(start)
-    return start, file.read(size)
-
-
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (kind, whole box), each less than 4 GB."""
+def _boxes(content: bytes) -> Iterator[bytes]:
+    """Yield boxes, each less than 4 GB."""
     while content:
         size = int.from_bytes(content[:4])
-        yield content[4:8], content[:size]
+        yield content[:size]
         content = content[size:]
 
 

@@ -15,7 +15,7 @@ from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError
 
 _COMMENT = re.compile("sepkit ([0-9a-f]{32}) ([0-9a-f]{32}) ([0-9]{1,15})")
-# Bytes at the start of a file that hold its comment, but for stem.mp4, which has it at its end.
+# Bytes at the start of a file that hold its comment, but for stem.mp4: its comment is behind its index.
 _HEAD = 2**16
 # Frames that a lossy coder may add: two of mp3, with its delay.
 _PADDING = 2304
@@ -58,8 +58,7 @@ def read_provenance(file: Path, sample_rate: int, decoder: Decoder) -> Provenanc
     if not found:
         return None
     frames, made = header.info.frames, ""
-    fewer = sample_rate // 1000 + 1 if file.suffix.lower() == ".mp4" else 0  # whose length counts milliseconds
-    if header.info.sample_rate == sample_rate and -fewer <= frames - int(found[3]) <= _PADDING:
+    if header.info.sample_rate == sample_rate and 0 <= frames - int(found[3]) <= _PADDING:
         with suppress(AudioError):
             list(decoder.blocks(file, frames - 1, 1))  # headers outlive their audio
             made = found[2]
