@@ -189,8 +189,17 @@ class Display:
             self._bars.say(
                 one_line(f"{result.input}: all stems turned down by the factor {factor}, or they would clip")
             )
-        if self._songs > 1 and not self._bars.shown:
-            self._bars.say(one_line(f"{self._done}/{self._songs} {result.input}"))
+        counted = f"{self._done}/{self._songs} " if self._songs > 1 and not self._bars.shown else ""
+        note = _note(result)
+        if counted or note:
+            self._bars.say(one_line(f"{counted}{result.input}{note}"))
+
+
+def _note(result: Result) -> str:
+    """Return why stems that were there already count as these ones, or why they were replaced, to follow a path."""
+    if not result.written or not result.written.reason:
+        return ""
+    return f": {'skipped, its stems are' if result.written.skipped else 'separated again;'} {result.written.reason}"
 
 
 def report_of(results: Results, page: Path | None) -> Report:
@@ -205,6 +214,7 @@ def report_of(results: Results, page: Path | None) -> Report:
                 "files": {stem: str(file) for stem, file in (result.written.files if result.written else {}).items()},
                 "gain": result.written.gain if result.written else None,
                 "skipped": bool(result.written and result.written.skipped),
+                "reason": (result.written and result.written.reason) or None,
                 "error": result.error or None,
             }
             for result in results.songs

@@ -12,6 +12,7 @@ import torch
 from sepkit.atomic import Commit
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.checkpoints import tensor_file
+from sepkit.separation.songs.job import COMPLETE
 from tests.cli.test_bad_input import one_line
 from tests.encoded import decoded
 
@@ -179,19 +180,26 @@ def changed(model, path, **separate):
 
 def test_skip_existing_knows_song_model_and_settings(sepkit, small_model, song, tmp_path):
     command = ("separate", song, "-o", tmp_path / "o", "--skip-existing", "--json", "-m")
-    other = changed(small_model, tmp_path / "other.safetensors", chunk_seconds=5.0)
+    other, before = changed(small_model, tmp_path / "other.safetensors", chunk_seconds=5.0), None
     for model, *change in (
         (small_model,), (other,), (small_model, "--band", "model"), (small_model, "--bit-depth", "24"),
         (small_model, "--start", "0.5"), (small_model, "--duration", "0.5"), (small_model, "--stems", "vocals"),
         (small_model,),
     ):  # fmt: skip
-        assert not sepkit(*command, model, *change).json["tracks"][0]["skipped"], change
-        track = sepkit(*command, model, *change).json["tracks"][0]
-        assert (track["skipped"], track["gain"]) == (True, None), change
+        why = f"vocals.wav was made {'' if model == before else 'by another model and '}with other settings"
+        done = sepkit(*command, model, *change)
+        track = done.json["tracks"][0]
+        assert (track["skipped"], track["reason"]) == (False, before and why), change
+        assert done.err.strip() == (f"{song}: separated again; {why}" if before else "")
+        before = model
+        done = sepkit(*command, model, *change)
+        track = done.json["tracks"][0]
+        assert (track["skipped"], track["gain"], track["reason"]) == (True, None, COMPLETE), change
+        assert done.err.strip() == f"{song}: skipped, its stems are {COMPLETE}"
     stems = ("--stems", "accompaniment,vocals")
     assert sepkit(*command, small_model, *stems).json["tracks"][0]["skipped"]
     (tmp_path / "o" / "song" / "vocals.wav").unlink()
-    assert not sepkit(*command, small_model).json["tracks"][0]["skipped"]
+    assert sepkit(*command, small_model).json["tracks"][0]["reason"] == "vocals.wav is missing"
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "ogg", "aiff"])
@@ -214,7 +222,8 @@ def test_skip_existing_makes_stems_anew_that_were_cut_short(sepkit, small_model,
     for part in (0.6, 0.97):
         vocals.write_bytes(whole[: int(len(whole) * part)])
         done = sepkit(*command)
-        assert (done.code, done.json["tracks"][0]["skipped"]) == (0, False), done.err
+        assert done.code == 0, done.err
+        assert done.json["tracks"][0]["reason"] == f"vocals.{ending} is incomplete"
         assert vocals.read_bytes() == whole
     assert sepkit(*command).json["tracks"][0]["skipped"]
 
@@ -273,9 +282,13 @@ def test_skip_existing_knows_weights_that_differ_in_nothing_else(sepkit, small_m
     with Commit() as commit:
         tensor_file.stage(commit, other, tensors | {name: tensors[name] + 0.01}, values)
     command = ("separate", song, "-o", tmp_path / "o", "--skip-existing", "--json", "-m")
-    for model in (small_model, other):
-        assert not sepkit(*command, model).json["tracks"][0]["skipped"]
-        assert sepkit(*command, model).json["tracks"][0]["skipped"]
+    for model, *options, why in (
+        (small_model, None),
+        (other, "vocals.wav was made by another model"),
+        (small_model, "--bit-depth", "24", "vocals.wav was made by another model and with other settings"),
+    ):
+        assert sepkit(*command, model, *options).json["tracks"][0]["reason"] == why
+        assert sepkit(*command, model, *options).json["tracks"][0]["skipped"]
 
 
 def test_the_mixture_in_a_stem_mp4_is_turned_down_with_its_stems(sepkit, small_model, tmp_path):
@@ -300,8 +313,8 @@ def test_skip_existing_replaces_no_stem_of_another_song(sepkit, small_model, son
     else:
         soundfile.write(song, samples * 0.5, rate)
     before = vocals.read_bytes()
-    done = sepkit(*command)
-    assert (done.code, "exists" in done.err) == (2, True)
+    made = "not made by sepkit" if by == "somebody" else "made from another song, or before this one was changed"
+    one_line(sepkit(*command), 2, f"{vocals} exists, and was {made}; give another -o, or --overwrite to replace it")
     assert vocals.read_bytes() == before
 
 

@@ -84,7 +84,7 @@ class Worker:
     def _written(self, plan: Plan) -> Written:
         current = self._current(plan)
         if isinstance(current, Written):
-            return replace(current, skipped=False)
+            return replace(current, skipped=False, reason="")
         with WorkFolder(self._job.wish.output.root) as work, work.part() as folder:
             return self._job.finish(current, self._job.grow(current, folder, lambda *_: None), folder)
 

@@ -15,7 +15,7 @@ from sepkit.errors import AudioError, ConfigError
 from sepkit.separation.songs.growing import GrowingStems
 from sepkit.separation.songs.inputs import Song, key_of_name
 from sepkit.separation.songs.output import Output
-from sepkit.separation.songs.provenance import Provenance, is_stem, provenance_in_head, read_provenance
+from sepkit.separation.songs.provenance import Provenance, is_stem, provenance_in_head, read_stem
 from sepkit.separation.songs.publishing import publish
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sepkit.separation.separator import Separator
 
 MIXTURE = "mixture"
+COMPLETE = "complete, of this song, model and settings"
 Progress = Callable[[float, float], None]
 """Told how many seconds of how many are done."""
 
@@ -54,7 +55,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A song that can be read, and its files, which may be written. `frames` of None are all that come."""
+    """A song that can be read, and its files, which may be written. `frames` of None are all that come.
+
+    `reason` tells how the stems that it replaces differ from those to come.
+    """
 
     song: Song
     header: Header
@@ -63,6 +67,7 @@ class Plan:
     frames: int | None
     provenance: Provenance
     replaces: bool
+    reason: str = ""
 
     @property
     def seconds(self) -> float:
@@ -75,12 +80,14 @@ class Plan:
 class Written:
     """The files of a song's stems, and the one gain that all of them got so that none clips (1: none).
 
-    Of skipped ones, which were there already, the gain is not known.
+    Of skipped ones, which were there already, the gain is not known. `reason` tells why they were skipped, or why those
+    that were there were not.
     """
 
     files: dict[str, Path]
     gain: float | None = 1.0
     skipped: bool = False
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -112,16 +119,14 @@ class Job:
             return None
         files = self._files(song, header)
         provenance = Provenance.of(song.path, self.separator.model.checksum, self._settings(list(files)))
-        replaces = self.wish.overwrite
-        if self.wish.skip_existing:
-            targets, rate = set(files.values()), header.info.sample_rate
-            there = [read_provenance(file, rate, self.decoder) for file in targets if file.exists()]
-            if len(there) == len(targets) and all(one == provenance for one in there):
-                return Written(files, None, skipped=True)
-            replaces = all(one is not None and one.song == provenance.song for one in there)
+        replaces, reason = self.wish.overwrite or self.wish.skip_existing, ""
         self.wish.output.check(files.values(), overwrite=replaces)
+        if self.wish.skip_existing:
+            reason = self._difference(files, provenance, header.info.sample_rate)
+            if reason == COMPLETE:
+                return Written(files, None, skipped=True, reason=reason)
         start, frames = self._part(song, header, files)
-        return Plan(song, header, files, start, frames, provenance, replaces)
+        return Plan(song, header, files, start, frames, provenance, replaces, reason)
 
     def grow(self, plan: Plan, folder: Path, progress: Progress) -> GrowingStems:
         """Separate a song into stems that grow in `folder`.
@@ -160,7 +165,27 @@ class Job:
             publish(finished, folder / "before", overwrite=plan.replaces)
         except OSError as error:
             raise self._unwritable(plan, error) from None
-        return Written(plan.files, gain)
+        return Written(plan.files, gain, reason=plan.reason)
+
+    def _difference(self, files: dict[str, Path], wanted: Provenance, sample_rate: int) -> str:
+        """Return how stems that are there differ from the wanted ones: `COMPLETE` if not at all, "" if none is there.
+
+        Raises:
+            ConfigError: a file is not of this song.
+        """
+        differences, missing = [], []
+        for file in dict.fromkeys(files.values()):
+            if not file.exists():
+                missing.append(f"{file.name} is missing")
+                continue
+            stem = read_stem(file, sample_rate, self.decoder)
+            difference = stem.difference(wanted) if stem else "was not made by sepkit"
+            if not stem or stem.provenance.song != wanted.song:
+                raise ConfigError(f"{file} exists, and {difference}; give another -o, or --overwrite to replace it")
+            differences.append(difference and f"{file.name} {difference}")
+        if not differences:
+            return ""
+        return next(filter(None, [*differences, *missing]), COMPLETE)
 
     def _files(self, song: Song, header: Header) -> dict[str, Path]:
         """Return the files of a song, if no other song of this run gets them, and none of them is a song."""
@@ -169,7 +194,7 @@ class Job:
             wanted = tuple(stem for stem in self.separator.stems if stem in wanted)
         files = self.wish.output.targets(song.track, header.tags, wanted)
         for file in set(files.values()):
-            if file.resolve() in self.songs and not read_provenance(file, header.info.sample_rate, self.decoder):
+            if file.resolve() in self.songs and not read_stem(file, header.info.sample_rate, self.decoder):
                 raise ConfigError(f"{file} is one of the songs, and would be replaced; give another -o")
             other = self._taken.setdefault(key_of_name(str(file.resolve())), song.path)
             if other != song.path:

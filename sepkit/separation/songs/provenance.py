@@ -1,4 +1,4 @@
-"""What a stem was made of, in its comment: a key of the song's content, one of the model and the settings, its frames.
+"""What a stem was made of, in its comment: keys of the song's content, of the model and of the settings; its frames.
 
 They stand in the file itself, so they move with it, and what else is in the folder does not matter.
 """
@@ -14,7 +14,7 @@ from sepkit.audio.tags import Tags
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError
 
-_COMMENT = re.compile("sepkit ([0-9a-f]{32}) ([0-9a-f]{32}) ([0-9]{1,15})")
+_COMMENT = re.compile("sepkit ([0-9a-f]{32}) ([0-9a-f]{32}) ([0-9a-f]{32}) ([0-9]{1,15})")
 # Bytes at the start of a file that hold its comment, but for stem.mp4: its comment is behind its index.
 _HEAD = 2**16
 # Frames that a lossy coder may add: two of mp3, with its delay.
@@ -22,22 +22,41 @@ _PADDING = 2304
 
 
 class Provenance(NamedTuple):
-    """The keys: of the song, and of what was done to it."""
+    """The keys of a song, of the model that separated it, and of the settings."""
 
     song: str
-    made: str
+    model: str
+    settings: str
 
     @classmethod
     def of(cls, song: Path, model: str, settings: dict[str, Any]) -> Self:
-        """Return what a model (by its checksum) makes of a song with settings (JSON values)."""
+        """Return the keys of what a model (by its checksum) makes of a song with settings (JSON values)."""
         with song.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        made = hashlib.sha256(json.dumps([model, settings], sort_keys=True).encode()).hexdigest()
-        return cls(content[:32], made[:32])
+        return cls(content[:32], _key(model), _key(settings))
 
     def comment(self, frames: int) -> str:
-        """Return what stands in a file of so many frames."""
-        return f"sepkit {self.song} {self.made} {frames}"
+        """Return the comment of a file of so many frames."""
+        return f"sepkit {self.song} {self.model} {self.settings} {frames}"
+
+
+class StemOnDisk(NamedTuple):
+    """A stem that was found: what it says that it was made of, and whether all of it is there."""
+
+    provenance: Provenance
+    complete: bool
+
+    def difference(self, wanted: Provenance) -> str:
+        """Return what keeps it from being the wanted stem, such as "was made by another model"; "" if nothing does."""
+        if self.provenance.song != wanted.song:
+            return "was made from another song, or before this one was changed"
+        made = [
+            "by another model" if self.provenance.model != wanted.model else "",
+            "with other settings" if self.provenance.settings != wanted.settings else "",
+        ]
+        if any(made):
+            return f"was made {' and '.join(filter(None, made))}"
+        return "" if self.complete else "is incomplete"
 
 
 def is_stem(tags: Tags) -> bool:
@@ -45,31 +64,36 @@ def is_stem(tags: Tags) -> bool:
     return bool(_COMMENT.fullmatch(tags.comment))
 
 
-def read_provenance(file: Path, sample_rate: int, decoder: Decoder) -> Provenance | None:
-    """Return what a file says that it was made of; None if it says nothing, or sepkit has not made it.
+def read_stem(file: Path, sample_rate: int, decoder: Decoder) -> StemOnDisk | None:
+    """Return the stem in a file; None if sepkit has not made it.
 
-    `made` is empty unless the stem is whole: it has this rate in Hz, and the frames that it was made with.
+    It is complete if it has this rate in Hz, and the frames that it was made with.
     """
     try:
         header = decoder.header(file)
     except AudioError:
-        return provenance_in_head(file)
+        provenance = provenance_in_head(file)
+        return provenance and StemOnDisk(provenance, complete=False)
     found = _COMMENT.fullmatch(header.tags.comment)
     if not found:
         return None
-    frames, made = header.info.frames, ""
-    if header.info.sample_rate == sample_rate and 0 <= frames - int(found[3]) <= _PADDING:
+    frames, complete = header.info.frames, False
+    if header.info.sample_rate == sample_rate and 0 <= frames - int(found[4]) <= _PADDING:
         with suppress(AudioError):
             list(decoder.blocks(file, frames - 1, 1))  # headers outlive their audio
-            made = found[2]
-    return Provenance(found[1], made)
+            complete = True
+    return StemOnDisk(Provenance(*found.groups()[:3]), complete)
 
 
 def provenance_in_head(file: Path) -> Provenance | None:
-    """Return what a file that cannot be read says: a stem that was cut short is none of a stranger's, and not whole."""
+    """Return the keys at the start of a file that cannot be read: a stem that was cut short is still sepkit's."""
     with suppress(OSError):
         if file.is_file():
             with file.open("rb") as content:
                 found = _COMMENT.search(content.read(_HEAD).decode("latin-1"))
-            return Provenance(found[1], "") if found else None
+            return Provenance(*found.groups()[:3]) if found else None
     return None
+
+
+def _key(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
