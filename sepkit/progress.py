@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -16,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from sepkit.terminal import console, say
+
 Item = TypeVar("Item")
 
 
@@ -25,13 +26,13 @@ def watched(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
     """
     if not total:
         return
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.print(f"{text} ({total})", highlight=False, soft_wrap=True, markup=False)
+    screen = console()
+    if not screen.is_terminal:
+        say(f"{text} ({total})")
         yield from items
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=screen, transient=True) as bar:
         yield from bar.track(items, total=total, description=text)
 
 
@@ -40,13 +41,13 @@ def transferring(text: str) -> Iterator[Callable[[int, int], None]]:
     """Yield what is to be told how many bytes of how many have come (0: nobody knows how many). Outside of a terminal a
     line stands at the start.
     """
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.print(text, highlight=False, soft_wrap=True, markup=False)
+    screen = console()
+    if not screen.is_terminal:
+        say(text)
         yield lambda _done, _total: None
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
@@ -55,14 +56,14 @@ class Songs:
     """Context manager: a bar on stderr in a terminal for each song that is worked on, and nothing anywhere else."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
+        screen = console()
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
         )
-        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._bars = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
     @property
     def shown(self) -> bool:
@@ -71,7 +72,7 @@ class Songs:
 
     def say(self, line: str) -> None:
         """Write a line on stderr, above the bar if there is one."""
-        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(line, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._bars.start()

@@ -3,11 +3,14 @@
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -91,6 +94,36 @@ def sepkit(capsys):
             main([str(arg) for arg in args])
         out, err = capsys.readouterr()
         return Outcome(ended.value.code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Run the real command line in this process, with a terminal as stdout that is so many columns wide."""
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+
+    def run(*args: object, columns: int = 80) -> Outcome:
+        here, there = pty.openpty()
+        termios.tcsetwinsize(there, (24, columns))
+        shown = bytearray()
+
+        def read() -> None:
+            with suppress(OSError):  # the end of a terminal
+                while some := os.read(here, 1 << 16):
+                    shown.extend(some)
+
+        reader = Thread(target=read)
+        reader.start()
+        with os.fdopen(there, "w", encoding="utf-8") as stdout, monkeypatch.context() as patch:
+            patch.delenv("COLUMNS", raising=False)
+            patch.setattr(sys, "stdout", stdout)
+            with pytest.raises(SystemExit) as ended:
+                main([str(arg) for arg in args])
+        reader.join()
+        os.close(here)
+        text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r\n", "\n")
+        return Outcome(ended.value.code, text, "")
 
     return run
 

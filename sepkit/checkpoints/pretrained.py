@@ -9,7 +9,6 @@ from urllib.error import HTTPError, URLError
 
 import torch
 from filelock import FileLock
-from rich.console import Console
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from sepkit.config import RunConfig
 from sepkit.errors import ConfigError, ModelFileError, SepkitError, reason
 from sepkit.pretrained import Pretrained, WeightFile
 from sepkit.registry import PRETRAINED
+from sepkit.terminal import say
 
 _DIGITS = 64
 
@@ -41,10 +41,7 @@ def fetch(name: str, sha256: str = "") -> Path:
     if is_made(known):
         return path
     files = [_stated(known, file, sha256) for file in known.files]
-    Console(stderr=True).print(
-        f"{name}: {known.summary}. Licence of the weights: {known.licence}",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    say(f"{name}: {known.summary}. Licence of the weights: {known.licence}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.parent / ".lock"):

@@ -6,6 +6,7 @@ import click
 
 from sepkit.cli import options
 from sepkit.cli.verb import Report, Verb
+from sepkit.terminal import one_line, say
 
 target = click.option("--target", metavar="NAME", help="For a run that trains for this one stem.")
 workers = click.option(
@@ -62,9 +63,9 @@ def prepare(
     from sepkit.data.prepared import gigabytes
 
     run_config = configs.load(config, overrides, configs.Shortcuts(data_dir=data_dir, target=target))
-    done = run(run_config, cores() if workers is None else workers, lambda text: click.echo(text, err=True))
+    done = run(run_config, cores() if workers is None else workers, say)
     for _, error in done.failed:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {one_line(error)}")
     human = [f"{done.songs - len(done.failed)} of {done.songs} songs are prepared, {done.made} of them now"]
     human += [f"{gigabytes(done.size)} in {done.folder}"]
     human += [f"Removed what was out of date: {gigabytes(done.freed)}"] if done.freed else []

@@ -6,6 +6,7 @@ import click
 
 from sepkit.cli import options
 from sepkit.cli.verb import Report, Verb
+from sepkit.terminal import say
 
 
 @click.command(cls=Verb)
@@ -22,7 +23,7 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
     from sepkit.evaluation.output.summary import summarise
     from sepkit.evaluation.output.tables import tables
 
-    result = run_demo(output_dir, devices.choose(device), epochs, lambda line: click.echo(line, err=True))
+    result = run_demo(output_dir, devices.choose(device), epochs, say)
     data = {
         "model": str(result.model),
         "mixture": str(result.mixture),

@@ -3,19 +3,18 @@
 import click
 
 from sepkit.cli.verb import Report, Verb
+from sepkit.terminal import Column, Table
 
 
 @click.command(cls=Verb)
 def doctor() -> Report:
     """Say what works here, what is missing, and how to get it."""
-    from rich.table import Table
-
     from sepkit.diagnosis import diagnose
 
     checks = diagnose()
-    table = Table("check", "state", "detail")
+    table = Table([Column("check"), Column("state"), Column("detail", "text")])
     for check in checks:
-        table.add_row(check.name, check.state, check.detail, style="" if check.state == "ok" else "yellow")
+        table.add(check.name, check.state, check.detail, marked=check.state != "ok")
     failed = any(check.state == "broken" for check in checks)
     data = {"checks": [{"name": c.name, "state": c.state, "detail": c.detail} for c in checks], "ok": not failed}
     return Report(data, [table], exit_code=int(failed))

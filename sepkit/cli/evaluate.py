@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from sepkit.cli import options
-from sepkit.cli.verb import Report, Terminated, Verb, one_line
+from sepkit.cli.verb import Report, Terminated, Verb
+from sepkit.terminal import one_line, say
 
 if TYPE_CHECKING:
     from sepkit.evaluation.evaluate import Evaluation, Result
@@ -76,7 +77,7 @@ def evaluate(
     limits = Limits(songs=len(tracks)) if report else None
     job = Job(tuple(estimators), chosen, (target,) if target else (), limits=limits)
     if cost and len(estimators) > bool(estimates):
-        click.echo("measuring what the model takes", err=True)
+        say("measuring what the model takes")
     costs = measure_costs(estimators, device) if cost else {}
     evaluation = evaluate_all(
         job, tracks, costs, processes=processes or processes_for(estimators), done=_Progress(len(tracks)),
@@ -95,7 +96,7 @@ def _stopped(evaluation: Evaluation, songs: int) -> int:
     number = evaluation.stop.number if isinstance(evaluation.stop, Terminated) else SIGINT
     scored = len({score.track for score in evaluation.scores})
     text = f"Stopped by {Signals(number).name}: {scored} of {songs} songs are scored; the others are listed as failed"
-    click.echo(text, err=True)
+    say(text)
     return 128 + number
 
 
@@ -109,4 +110,4 @@ class _Progress:
     def __call__(self, result: Result) -> None:
         self._done += 1
         text = one_line(result.error) or ("scored" if result.scores else "none of the stems")
-        click.echo(f"{self._done} of {self._songs}  {one_line(result.track.name)}: {text}", err=True)
+        say(f"{self._done} of {self._songs}  {one_line(result.track.name)}: {text}")

@@ -7,6 +7,7 @@ import click
 
 from sepkit.cli import options
 from sepkit.cli.verb import Report, Verb
+from sepkit.terminal import Column, Table
 
 
 @click.group()
@@ -17,8 +18,6 @@ def models() -> None:
 @models.command("list", cls=Verb)
 def list_models() -> Report:
     """Show the registered models and their settings, and the pretrained ones: size, licence, whether they are here."""
-    from rich.table import Table
-
     from sepkit.registry import MODELS
 
     entries = MODELS.entries()
@@ -32,11 +31,9 @@ def list_models() -> Report:
         }
         for e in entries
     ]
-    table = Table("model", "from", "what it is", "settings")
+    table = Table([Column("model"), Column("from"), Column("description", "text"), Column("settings", "text")])
     for row in rows:
-        table.add_row(
-            row["name"], f"{row['distribution']} {row['version']}", row["summary"], ", ".join(row["settings"])
-        )
+        table.add(row["name"], f"{row['distribution']} {row['version']}", row["summary"], ", ".join(row["settings"]))
     pretrained = _pretrained()
     return Report({"models": rows, "pretrained": pretrained}, [table, *_pretrained_table(pretrained)])
 
@@ -56,14 +53,12 @@ def _pretrained() -> list[dict[str, Any]]:
 
 
 def _pretrained_table(rows: list[dict[str, Any]]) -> list[Any]:
-    from rich.table import Table
-
     if not rows:
         return ["Pretrained models come with plugin packages: pip install sepkit-openunmix"]
-    table = Table("pretrained", "stems", "MB", "licence of the weights", "here")
-    table.columns[0].no_wrap = True  # to be typed
+    headings = Column("stems", "text"), Column("MB", "number"), Column("licence of the weights", "text"), Column("here")
+    table = Table([Column("pretrained"), *headings])
     for row in rows:
-        table.add_row(
+        table.add(
             row["name"], ", ".join(row["sources"]), f"{row['bytes'] / 1e6:.0f}", row["licence"],
             "yes" if row["on_disk"] else "no",
         )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from sepkit.cli.verb import Report, Verb
+from sepkit.terminal import Column, Table
 
 
 @click.group()
@@ -15,8 +16,6 @@ def plugins() -> None:
 @plugins.command("list", cls=Verb)
 def list_plugins() -> Report:
     """Show every plugin: its distribution, version, what it provides, and what failed and why."""
-    from rich.table import Table
-
     from sepkit.plugins import builtin, external
     from sepkit.registry import OFFERS
 
@@ -37,12 +36,12 @@ def list_plugins() -> Report:
                 "error": plugin.error or None,
             }
         )
-    table = Table("distribution", "version", "entry point", "provides")
+    table = Table([Column("distribution"), Column("version"), Column("entry point"), Column("provides", "text")])
     for row, plugin in zip(rows, found, strict=True):
         lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
         lines += [f"ignored, {text}" for text in row["ignored"]]
         lines += [f"not loaded: {plugin.error}"] if plugin.error else []
-        table.add_row(plugin.distribution, plugin.version, plugin.entry, "\n".join(lines) or "nothing")
+        table.add(plugin.distribution, plugin.version, plugin.entry, "\n".join(lines) or "nothing")
     return Report({"plugins": rows}, [table])
 
 

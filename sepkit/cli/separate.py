@@ -10,8 +10,9 @@ import click
 
 from sepkit.cli import options
 from sepkit.cli.command_line import again
-from sepkit.cli.verb import Report, Verb, one_line
+from sepkit.cli.verb import Report, Verb
 from sepkit.errors import ConfigError
+from sepkit.terminal import one_line, say
 
 if TYPE_CHECKING:
     from sepkit.audio.writing.encoding import BitDepth, Format
@@ -169,7 +170,7 @@ class Display:
         self._bars.__exit__(kind, error, at)
         if kind is not None and not issubclass(kind, Exception) and self._songs > 1:
             command = again(click.get_current_context(), without=("overwrite",), adding=("--skip-existing",))
-            click.echo(f"{self._done} of {self._songs} songs are done. Go on with:\n  {command}", err=True)
+            say(f"{self._done} of {self._songs} songs are done. Go on with:\n  {command}")
 
     def _found(self, songs: int) -> None:
         self._songs = songs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import logging
 import os
 import signal
@@ -17,6 +17,10 @@ from typing import Any
 import click
 
 from sepkit.errors import ConfigError, SepkitError, reason
+from sepkit.terminal import Output, one_line, open_streams, print_json, print_report, say
+
+# Exit code of a program that writes into a pipe whose reader has gone.
+_BROKEN_PIPE = 128 + 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +60,26 @@ class Verb(click.Command):
             if _speaks() or code != ConfigError.exit_code:  # what is wrong with a config is so for every process
                 _print_error(text, code, as_json=as_json)
             ctx.exit(code)
-        if as_json:
-            _print_json(report.data)
-        elif _speaks():
-            _print_human(report.human)
+        if _speaks():
+            print_json(report.data) if as_json else print_report(report.human)
         ctx.exit(report.exit_code)
 
 
 def run(group: click.Group, args: list[str] | None, name: str = "sepkit") -> int:
     """Run the command line of the program `name` and return its exit code; usage errors are one line as well."""
-    _warn_on_stderr()
-    args = sys.argv[1:] if args is None else args
+    with open_streams() as stdout:
+        _warn_on_stderr()
+        code = _exit_code(group, sys.argv[1:] if args is None else args, name)
+        unprinted = _unprinted(stdout)
+        return code or unprinted
+
+
+def _exit_code(group: click.Group, args: list[str], name: str) -> int:
     try:
         with _tidy_end():
             result = group.main(args, prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        say(error.format_message())
         return error.exit_code
     except click.ClickException as error:
         _print_error(f"{error.format_message()}{_help_hint(error)}", error.exit_code, as_json="--json" in args)
@@ -84,6 +92,20 @@ def run(group: click.Group, args: list[str] | None, name: str = "sepkit") -> int
         _print_error(f"ended by {signal.Signals(ended.number).name}", code, as_json="--json" in args)
         return code
     return result if isinstance(result, int) else 0
+
+
+def _unprinted(stdout: Output | None) -> int:
+    """Return 0 if the report could be printed; else say why not, and return the exit code.
+
+    A reader that has seen enough, such as `head`, is no fault: the code is that of a program which SIGPIPE ends.
+    """
+    sys.stdout.flush()
+    if stdout is None or stdout.error is None:
+        return 0
+    if stdout.error.errno == errno.EPIPE:
+        return _BROKEN_PIPE
+    say(f"Error: stdout: {stdout.error.strerror}; send the report to another file, or to a terminal")
+    return 1
 
 
 class Terminated(BaseException):
@@ -117,37 +139,14 @@ def _tidy_end() -> Iterator[None]:
 
 
 def _print_error(text: str, code: int, *, as_json: bool) -> None:
-    if as_json:
-        _print_json({"error": text, "exit_code": code})
-    click.echo(f"Error: {one_line(text)}", err=True)
+    if as_json and _speaks():
+        print_json({"error": text, "exit_code": code})
+    say(f"Error: {one_line(text)}")
 
 
 def _speaks() -> bool:
     """Of the processes that torchrun has started, one reports."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    if not _speaks():
-        return
-    text = json.dumps(data, allow_nan=False, ensure_ascii=False, indent=2)
-    click.echo(text.encode("utf-8", "replace").decode())  # file names need not be valid text
-
-
-def _print_human(parts: list[Any]) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)  # names of songs may hold brackets
-    for part in parts:
-        if isinstance(part, str):
-            click.echo(part)
-        else:
-            console.print(part)
-
-
-def one_line(text: str) -> str:
-    """Return `text` without line breaks, and without control characters that a file name may smuggle in."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def _help_hint(error: click.ClickException) -> str:
@@ -167,7 +166,7 @@ class _OnStderr(logging.Handler):
         text = f"{record.levelname.capitalize()}: {one_line(record.getMessage())}"
         if text not in self._said:
             self._said.add(text)
-            click.echo(text, err=True)
+            say(text)
 
 
 def _warn_on_stderr() -> None:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sepkit.audio.listen import Sound
 from sepkit.data.check import Check, CheckedSong, Finding
+from sepkit.terminal import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from rich.table import Table
 
 # Findings of each severity that a table shows.
 SHOWN = 40
@@ -46,7 +45,7 @@ def as_data(check: Check) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tables(check: Check) -> "list[Table | str]":
+def tables(check: Check) -> list[Table | str]:
     """Return a table of the splits, one of the findings, and a verdict."""
     counts = Counter(finding.severity for finding in check.findings)
     verdict = "Everything can be used" if check.usable else "Not everything can be used"
@@ -76,19 +75,16 @@ def _figures(sound: Sound) -> dict[str, Any]:
     }
 
 
-def _splits(songs: list[CheckedSong]) -> "Table":
-    from rich.table import Table
-
-    table = Table("corpus", "stem")
-    for heading in ("songs", "hours", "Hz", "channels", "silent", "peak dB"):
-        table.add_column(heading, justify="right")
+def _splits(songs: list[CheckedSong]) -> Table:
+    figures = ("songs", "hours", "Hz", "channels", "silent", "peak dB")
+    table = Table([Column("corpus"), Column("stem"), *(Column(figure, "number") for figure in figures)])
     for corpus, some in groupby(songs, lambda song: f"{song.dataset} {song.split}"):
         heard = [(song, stem, sound) for song in some for stem, _, sound in song.files if sound]
         for number, stem in enumerate(dict.fromkeys(stem for _, stem, _ in heard)):
             sounds = [sound for _, name, sound in heard if name == stem]
             count = len({song.track.name for song, name, _ in heard if name == stem})
-            table.add_row("" if number else corpus, stem, str(count), *_summary(sounds))
-        table.add_section()
+            table.add("" if number else corpus, stem, str(count), *_summary(sounds))
+        table.end_section()
     return table
 
 
@@ -105,14 +101,12 @@ def _summary(sounds: list[Sound]) -> list[str]:
     ]
 
 
-def _findings(findings: list[Finding]) -> "Table":
-    from rich.table import Table
-
-    table = Table("", "split", "song", "file", "finding")
+def _findings(findings: list[Finding]) -> Table:
+    table = Table([*map(Column, ("severity", "split", "song", "file")), Column("finding", "text")])
     for severity in ("unusable", "warning", "note"):
         for finding in [f for f in findings if f.severity == severity][:SHOWN]:
             name = finding.file.replace("\\", "/").rpartition("/")[2]
-            table.add_row(severity, finding.split, finding.track, name, finding.text)
+            table.add(severity, finding.split, finding.track, name, finding.text)
     return table
 
 

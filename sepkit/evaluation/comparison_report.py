@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from sepkit.evaluation.comparison import CONFIDENCE, FEWEST_SONGS, RESAMPLES, Column, Comparison, LeftOut, listed
 from sepkit.evaluation.saved_scores import SavedScores
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from sepkit.terminal import Column as Heading
+from sepkit.terminal import Table
 
 INTERVAL = (
     f"{CONFIDENCE:.0%} bootstrap interval (expanded percentiles, {RESAMPLES} draws of songs, seed 0) of the mean "
@@ -37,7 +36,7 @@ def as_data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     }
 
 
-def tables(comparisons: Sequence[Comparison]) -> "list[Table | str]":
+def tables(comparisons: Sequence[Comparison]) -> list[Table | str]:
     """Return for each comparison a table of differences, one of the songs that moved most, and what is left out.
 
     A stem and metric that no song has in both is left out as well.
@@ -73,26 +72,24 @@ def _column(column: Column) -> dict[str, Any]:
     }
 
 
-def _differences(columns: Sequence[Column]) -> "Table":
-    table = _table("stem", "metric", "mean", f"{CONFIDENCE:.0%} interval", "median", "better", "verdict", long="stem")
+def _differences(columns: Sequence[Column]) -> Table:
+    table = _table("stem", "metric", "mean", f"{CONFIDENCE:.0%} interval", "median", "better", "verdict")
     for column in columns:
         interval = "" if column.interval is None else " to ".join(map(_number, column.interval))
         improved = f"{len(column.improved)}/{len(column.pairs)}"
         name = f"{column.metric.name} {column.metric.unit}"
-        table.add_row(
-            column.stem, name, _number(column.mean), interval, _number(column.median), improved, column.verdict
-        )
+        table.add(column.stem, name, _number(column.mean), interval, _number(column.median), improved, column.verdict)
     return table
 
 
-def _moved(columns: Sequence[Column]) -> "Table":
-    table = _table("stem", "metric", "song", "first", "other", "difference", "is", long="song")
+def _moved(columns: Sequence[Column]) -> Table:
+    table = _table("stem", "metric", "song", "first", "other", "difference", "is")
     for column in columns:
         for pairs, text in ((column.improved, "better"), (column.worsened, "worse")):
             for pair in pairs[:MOVED]:
                 scores = f"{pair.first:z.2f}", f"{pair.other:z.2f}", _number(pair.difference)
-                table.add_row(column.stem, column.metric.name, pair.track, *scores, text)
-        table.add_section()
+                table.add(column.stem, column.metric.name, pair.track, *scores, text)
+        table.end_section()
     return table
 
 
@@ -125,12 +122,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:+z.2f}"
 
 
-def _table(*headings: str, long: str) -> "Table":
-    """Return a table of which only one column is folded where the terminal is narrow."""
-    from rich.table import Table
-
-    table = Table(show_edge=False, pad_edge=False)
-    for heading in headings:
-        text = heading in {"stem", "metric", "song", "verdict", "is"}
-        table.add_column(heading, justify="left" if text else "right", no_wrap=heading != long, overflow="fold")
-    return table
+def _table(*headings: str) -> Table:
+    kinds: dict[str, Literal["name", "text"]] = {"stem": "name", "metric": "name", "song": "name"}
+    kinds |= {"verdict": "text", "is": "text"}
+    return Table([Heading(heading, kinds.get(heading, "number")) for heading in headings])

@@ -1,8 +1,7 @@
 """An evaluation for people: the first metric song by song, all of them over songs, what failed, what numbers mean."""
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from sepkit.component import MetricConfig
 from sepkit.evaluation.comparison import listed
@@ -10,24 +9,20 @@ from sepkit.evaluation.evaluate import Evaluation
 from sepkit.evaluation.guide import guide_text, verdict
 from sepkit.evaluation.output.summary import aggregation
 from sepkit.evaluation.score import Score
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from sepkit.terminal import Column, Prose, Table
 
 SDR = "sdr"
 # Songs that the terminal lists; more are in the files.
 _MOST_SONGS = 60
-# Characters of a number, which stays whole however narrow the terminal is.
-_NUMBER = 7
 
 
-def tables(evaluation: Evaluation) -> "list[Table | str]":
+def tables(evaluation: Evaluation) -> list[Table | str]:
     """Return the tables, the guide where SDR was measured, and what was not scored."""
     parts: list[Table | str] = []
     if evaluation.columns:
         parts += [_songs(evaluation, evaluation.columns[0][1]), _medians(evaluation), *_undefined(evaluation)]
     if any(metric == SDR for _, metric in evaluation.columns):
-        parts += [*verdicts(evaluation), guide_text()]
+        parts += [*verdicts(evaluation), Prose(guide_text())]
     parts += [_cost(evaluation)] if evaluation.costs else []
     parts += _failed(evaluation)
     parts += [f"not scored: {', '.join(stems)} of {track}: no reference" for track, stems in evaluation.absent.items()]
@@ -52,27 +47,29 @@ def verdicts(evaluation: Evaluation) -> list[str]:
     return parts
 
 
-def _songs(evaluation: Evaluation, metric: str) -> "Table":
-    table = _table(f"{metric}: {stated(evaluation.measured_by(metric))}", ("song", "stem"), evaluation.everyone)
+def _songs(evaluation: Evaluation, metric: str) -> Table:
+    columns = Column("song"), Column("stem"), *_numbers(evaluation.everyone)
+    table = Table(columns, f"{metric}: {stated(evaluation.measured_by(metric))}")
     rows: dict[tuple[str, str], dict[str, Score]] = {}
     for score in evaluation.scores:
         if score.metric == metric:
             rows.setdefault((score.track, score.stem), {})[score.estimate] = score
     for place, scores in list(rows.items())[:_MOST_SONGS]:
-        table.add_row(*place, *(_text(scores.get(column)) for column in evaluation.everyone))
+        table.add(*place, *(_text(scores.get(column)) for column in evaluation.everyone))
     if len(rows) > _MOST_SONGS:
-        table.add_row(f"and {len(rows) - _MOST_SONGS} more", "")
+        table.add(f"and {len(rows) - _MOST_SONGS} more", *[""] * (1 + len(evaluation.everyone)))
     return table
 
 
-def _medians(evaluation: Evaluation) -> "Table":
-    table = _table("medians over songs", ("metric", "unit", "stem"), evaluation.everyone)
+def _medians(evaluation: Evaluation) -> Table:
+    columns = Column("metric"), Column("unit", "text"), Column("stem"), *_numbers(evaluation.everyone)
+    table = Table(columns, "medians over songs")
     for stem, metric in evaluation.columns:
         medians = [evaluation.median(stem, metric, column) for column in evaluation.everyone]
         if any(median is not None for median in medians):
             config = evaluation.measured_by(metric)
             unit = f"{config.unit} {'↑' if config.better == 'higher' else '↓'}"
-            table.add_row(metric, unit, stem, *("" if m is None else number(m) for m in medians))
+            table.add(metric, unit, stem, *("" if m is None else number(m) for m in medians))
     return table
 
 
@@ -119,23 +116,16 @@ def number(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
-def _cost(evaluation: Evaluation) -> "Table":
-    headings = ("parameters", "GFLOP a minute", "real-time factor", "most memory", "on")
-    table = _table("cost: 30 s of 44.1 kHz stereo in a process of its own", ("model",), headings)
+def _cost(evaluation: Evaluation) -> Table:
+    figures = ("parameters", "GFLOP a minute", "real-time factor", "most memory")
+    columns = Column("model"), *_numbers(figures), Column("on", "text")
+    table = Table(columns, "cost: 30 s of 44.1 kHz stereo in a process of its own")
     for label, cost in evaluation.costs.items():
         memory = "unknown" if cost.peak_megabytes is None else f"{cost.peak_megabytes:.0f} MB"
         numbers = f"{cost.parameters / 1e6:.2f} M", f"{cost.gflop_per_minute:.1f}", f"{cost.real_time_factor:.3f}"
-        table.add_row(label, *numbers, memory, cost.device)
+        table.add(label, *numbers, memory, cost.device)
     return table
 
 
-def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in texts:
-        table.add_column(heading, overflow="fold", no_wrap=heading != "song")
-    for heading in numbers:
-        table.add_column(heading, justify="right", min_width=_NUMBER, overflow="fold")
-    return table
+def _numbers(headings: Iterable[str]) -> list[Column]:
+    return [Column(heading, "number") for heading in headings]

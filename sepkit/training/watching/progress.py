@@ -3,8 +3,9 @@
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sepkit.terminal import console
 
 
 class TrainingProgress:
@@ -15,7 +16,7 @@ class TrainingProgress:
         self._batch_size = batch_size
         self._shown = shown
         self._done = 0
-        self._console = Console(stderr=True)
+        self._console = console()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -39,7 +40,7 @@ class TrainingProgress:
     def say(self, text: str) -> None:
         """Print a line, if there is something to say."""
         if text and self._shown:
-            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+            self._console.print(text, soft_wrap=True)
 
     def epoch(self, epoch: int, steps: int, done: int) -> None:
         """Start the bar of an epoch of which some steps are done."""
