@@ -36,6 +36,10 @@ class ModelFileError(SepkitError):
     """A model file that is missing, corrupt, or written for something else."""
 
 
+class CacheError(SepkitError, OSError):
+    """No folder to keep anything in. An OSError as well, as from a folder that cannot be written."""
+
+
 class TrainingError(SepkitError):
     """A run that cannot go on."""
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from sepkit.atomic import write_text
 from sepkit.cache.folder import cache_folder
-from sepkit.errors import SepkitError
+from sepkit.errors import CacheError, SepkitError
 from sepkit.track import AudioFile, Stream
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def find_facts(
         files: What to know about.
         find: Finds facts that are not remembered yet, in the order of the files that it gets. A fact is JSON data.
     """
-    memory = _Memory(cache_folder() / "index" / f"{subject}.json")
+    memory = _Memory(subject)
     stamps = {file: _stamp(file) for file in files}
     facts: Facts[File, Fact] = Facts({}, stamps, {})
     new = []
@@ -73,9 +73,12 @@ class _Memory:
     to load.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows: dict[str, str] = _read(path)
+    def __init__(self, subject: str) -> None:
+        self._name = f"{subject}.json"
+        try:
+            self._rows = _read(_index() / self._name)
+        except CacheError:
+            self._rows = {}
         self._learned: dict[str, str] = {}
         self._saved = time.monotonic()
 
@@ -96,15 +99,23 @@ class _Memory:
         if not self._learned:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._path.with_suffix(".lock")):
-                for unfinished in self._path.parent.glob(f".{self._path.name}.*"):  # of a killed process
+            path = _index() / self._name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_suffix(".lock")):
+                for unfinished in path.parent.glob(f".{path.name}.*"):  # of a killed process
                     unfinished.unlink()
-                rows = _read(self._path) | self._learned
-                write_text(self._path, json.dumps(rows, separators=(",", ":"), sort_keys=True))
-        except OSError as error:
-            log.warning("%s cannot be written (%s); set SEPKIT_CACHE to a folder that can", self._path, error)
+                rows = _read(path) | self._learned
+                write_text(path, json.dumps(rows, separators=(",", ":"), sort_keys=True))
+        except CacheError as error:
+            log.warning("%s. Without it, files are examined again in each run", error)
+        except OSError as error:  # the same words for all that is learned: it is one warning
+            why = error.strerror or error
+            log.warning("%s: cannot be written (%s); set SEPKIT_CACHE to a folder that can", _index(), why)
         self._saved = time.monotonic()
+
+
+def _index() -> Path:
+    return cache_folder() / "index"
 
 
 def _mark(stamp: Stamp) -> str:

@@ -72,12 +72,13 @@ def gigabytes(size: int) -> str:
 
 def with_prepared(song: Song, audio: AudioSpec) -> Song:
     """Return the song with its prepared parts, or as it is if there are none."""
-    entry, shape = _entry(song, audio), _shape(song, audio)
-    path = entry.with_suffix(".i16")
+    shape = _shape(song, audio)
     try:
+        entry = _entry(song, audio)
         scales = json.loads(entry.with_suffix(".json").read_bytes())["scales"]
+        path = entry.with_suffix(".i16")
         complete = path.stat().st_size == size(song, audio)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return song
     if not complete:  # reading beyond the end of a mapped file would kill the process
         return song

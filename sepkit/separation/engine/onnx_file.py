@@ -6,6 +6,7 @@ sha256 of all bytes before it. Messages of protobuf are joined by joining their 
 
 import logging
 import re
+from contextlib import suppress
 from glob import escape
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import nn
 from sepkit.atomic import Commit, remove_leftovers
 from sepkit.cache.folder import cache_folder
 from sepkit.checkpoints.model_file import ModelFile
-from sepkit.errors import ConfigError, ModelFileError
+from sepkit.errors import CacheError, ConfigError, ModelFileError
 from sepkit.separation.engine import onnx_graph
 from sepkit.separation.engine.onnx_network import require
 
@@ -85,8 +86,8 @@ def cached(model: ModelFile, network: nn.Module) -> bytes:
     if not model.checksum:
         return export(model, network)
     name = f"{model.path.stem}.{model.checksum[:12]}{SUFFIX}"
-    beside, elsewhere = model.path.parent / name, cache_folder() / "onnx" / name
-    for path in (beside, elsewhere):
+    beside, *elsewhere = places = [model.path.parent / name, *_in_cache(name)]
+    for path in places:
         try:
             exported = read(path)
         except ModelFileError:
@@ -94,11 +95,18 @@ def cached(model: ModelFile, network: nn.Module) -> bytes:
         if _model_of(exported) == model.checksum:
             return exported
     exported = export(model, network)
-    if not _kept(exported, beside, _earlier(model.path, beside)) and not _kept(exported, elsewhere, []):
+    if not _kept(exported, beside, _earlier(model.path, beside)) and not any(_kept(exported, e, []) for e in elsewhere):
         log.warning(
-            "%s cannot be written, so it is made anew each time; set SEPKIT_CACHE to a folder that can", elsewhere
+            "%s cannot be written, so it is made anew each time; set SEPKIT_CACHE to a folder that can", places[-1]
         )
     return exported
+
+
+def _in_cache(name: str) -> list[Path]:
+    """Return where sepkit's cache has a file, nowhere if there is no cache."""
+    with suppress(CacheError):
+        return [cache_folder() / "onnx" / name]
+    return []
 
 
 def _sealed(graph: bytes, checksum: str) -> bytes:
