@@ -4,7 +4,7 @@ It imports the standard library alone, for the processes that read files and kno
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +43,8 @@ class Track:
         artist: Who plays, where the corpus says.
         title: The song's title, where the corpus says.
         note: What is publicly known to be wrong with this song.
+        overlapping: Files that hold several stems, such as `instrumental` beside drums and bass: no part of any sum.
+            They may be targets.
     """
 
     name: str
@@ -54,3 +56,9 @@ class Track:
     artist: str = ""
     title: str = ""
     note: str = ""
+    overlapping: Mapping[str, tuple[AudioFile, ...]] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> dict[str, tuple[AudioFile, ...]]:
+        """All that a run can be for: the stems, and what overlaps them."""
+        return {**self.stems, **self.overlapping}

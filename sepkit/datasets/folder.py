@@ -1,5 +1,6 @@
 """The plain folder corpus: `ROOT/[train|validation|test/]<song>/{mixture,<stem>...}.<ext>`."""
 
+import logging
 import re
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -10,20 +11,23 @@ from unicodedata import normalize
 from pydantic import Field, field_validator
 
 from sepkit.audio.formats import EXTENSIONS
+from sepkit.audio.search import walk
 from sepkit.component import DatasetConfig
 from sepkit.datasets.split import hashed
+from sepkit.datasets.stem_names import left_out, mixtures
 from sepkit.errors import CorpusError
 from sepkit.track import Track
 
-MIXTURE = "mixture"
+log = logging.getLogger(__name__)
 
 
 class Folder(DatasetConfig):
     """A folder of songs, each a folder of stems, with or without a mixture.
 
     Without a mixture file the mixture is the sum of the stems. With one, what is not the target is the mixture minus
-    the target. Stems are named by their files, in upper or lower case. Songs stand in `train`, `validation` and `test`
-    folders, or all in one; then they are split here.
+    the target. Stems are named by their files, in upper or lower case. `instrumental` and the like are a stem beside
+    the voice alone: beside drums and bass, which they hold, they are no part of a sum. Songs stand in `train`,
+    `validation` and `test` folders, or all in one; then they are split here.
     """
 
     name: Literal["folder"] = "folder"
@@ -63,9 +67,26 @@ class Folder(DatasetConfig):
         if not any(fixed.values()):
             raise CorpusError(f"no songs in {self.root.resolve()}. {LAYOUT}")
         everything = [track for tracks in fixed.values() for track in tracks]
-        told_apart = tuple(sorted({*self.without, *(stem for track in everything for stem in track.stems)}))
+        self._warn_of_overlaps(everything)
+        names = {*self.without, *(stem for track in everything for stem in track.stems)}
         wanted = everything if split == "all" else self._split(fixed)[split]
-        return [replace(track, told_apart=told_apart) for track in wanted]
+        return [replace(track, told_apart=self._told_apart(track, names)) for track in wanted]
+
+    def _warn_of_overlaps(self, tracks: list[Track]) -> None:
+        songs = [track for track in tracks if track.overlapping]
+        if songs:
+            names = ", ".join(sorted({name for track in songs for name in track.overlapping}))
+            log.warning(
+                "%s: %s beside the stems that they hold are left out of sums, in %d songs such as %s",
+                self.root, names, len(songs), songs[0].name,
+            )  # fmt: skip
+
+    def _told_apart(self, track: Track, names: set[str]) -> tuple[str, ...]:
+        """Of the stems that a song with a residual lacks, only those that it leaves out are known not to sound."""
+        known = (
+            {*self.without, *track.stems, *left_out(stem, names)} for stem in track.stems if left_out(stem, track.stems)
+        )
+        return tuple(sorted(names.intersection(*known)))
 
     def _split(self, fixed: dict[str, list[Track]]) -> dict[str, list[Track]]:
         """Take test and validation songs out of the training songs, where no folder of theirs says which they are."""
@@ -99,27 +120,42 @@ class Folder(DatasetConfig):
         return {g for g in groups[:-1] if hashed(g) < self.validation_share} or {groups[0]}
 
     def _songs(self, folder: Path) -> list[Track]:
-        if not folder.is_dir():
-            return []
-        songs = (self.song(child) for child in sorted(folder.iterdir()) if child.is_dir())
+        """Return the songs right below a folder."""
+        songs = (self._song(child, files) for child, files in sorted(walk(folder, 1)) if child != folder)
         return [song for song in songs if song is not None]
 
     def song(self, folder: Path) -> Track | None:
         """Return the song whose stems lie in `folder`, or None if there are none."""
-        files: dict[str, Path] = {}
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+        return next((self._song(folder, files) for _, files in walk(folder, 0)), None)
+
+    def _song(self, folder: Path, files: list[Path]) -> Track | None:
+        """Sort the files of a song by what their names mean.
+
+        A residual is a stem where it and those that it leaves out are all that there is. Beside drums and bass,
+        `instrumental` is none: it holds them.
+        """
+        found: dict[str, Path] = {}
+        for path in files:
+            if path.suffix.lower() not in EXTENSIONS:
                 continue
-            stem = _plain(path.stem).casefold()
-            if stem in files:
-                raise CorpusError(f"{folder}: {files[stem].name} and {path.name} are both {stem}; keep one")
-            files[stem] = path
-        mixture = files.pop(MIXTURE, None)
-        if not files:
+            name = _plain(path.stem).casefold()
+            if name in found:
+                raise CorpusError(f"{folder}: {found[name].name} and {path.name} are both {name}; keep one")
+            found[name] = path
+        mixture = next(iter(mixtures(found)), None)
+        named = [name for name in found if name not in mixtures(found)]
+        stems = [name for name in named if not left_out(name, named)]
+        stems += [name for name in named if name not in stems and set(stems) <= set(left_out(name, named))][:1]
+        if not stems:
             return None
-        stems: dict[str, tuple[Path, ...]] = {stem: (path,) for stem, path in files.items()}
-        name = _plain(folder.name)
-        return Track(name, stems, mixture, self._group(name), complete=mixture is None)
+        return Track(
+            _plain(folder.name),
+            {name: (path,) for name, path in found.items() if name in stems},
+            found[mixture] if mixture else None,
+            self._group(_plain(folder.name)),
+            complete=mixture is None,
+            overlapping={name: (path,) for name, path in found.items() if name not in (*stems, mixture)},
+        )
 
     def _group(self, song: str) -> str:
         match = re.search(self.group, song) if self.group else None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
@@ -17,7 +16,9 @@ import torch
 from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
+from sepkit.audio.search import walk
 from sepkit.component import AudioSpec, ModelConfig
+from sepkit.datasets.stem_names import folded, left_out
 from sepkit.errors import ConfigError, CorpusError
 from sepkit.evaluation.pairing import Estimable
 from sepkit.evaluation.reference import LENGTH_TOLERANCE, Reference
@@ -27,9 +28,6 @@ from sepkit.track import Track
 if TYPE_CHECKING:
     from sepkit.component import Samples
 
-# What tools call the song without its voice; `no_` and a stem is demucs's word for the song without that one.
-_WITHOUT_VOCALS = ("accompaniment", "instrumental")
-_WITHOUT = "no_"
 # Ultimate Vocal Remover numbers songs and names their stems: `1_<song>_(Vocals).wav`, `1_<song>_(No Drums).wav`.
 _NUMBERED = re.compile(r"\d+_(.+)_\(([^()]+)\)", re.DOTALL)
 
@@ -81,8 +79,8 @@ class ModelEstimates:
 
     def made(self, track: Track) -> Estimable:
         """Return the model's sources and its residual."""
-        residual = self.separator.residual
-        return Estimable(self.separator.sources, {residual: self.separator.sources} if residual else {})
+        made, residual = _estimable(self.separator.sources, track), self.separator.residual
+        return replace(made, residuals={**made.residuals, residual: self.separator.sources}) if residual else made
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
         """Separate the song."""
@@ -122,9 +120,7 @@ class FinishedEstimates:
         Raises:
             CorpusError: none of the song's, those of several tools or songs, or two of one stem.
         """
-        names, own = list(self._files(track)), _own_names(track)
-        sources = tuple(name for name in names if name in track.stems)
-        return Estimable(sources, {name: _left_out(name, own) for name in names if name not in track.stems})
+        return _estimable(self._files(track), track)
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
         """Read the stems that the song has references for.
@@ -166,13 +162,12 @@ class FinishedEstimates:
     def _places(self) -> dict[str, dict[Path, _Stems]]:
         """Song -> folder -> folded stem -> its files there."""
         found: dict[str, dict[Path, _Stems]] = {}
-        files = (Path(path, name) for path, _, names in sorted(os.walk(self.folder)) for name in sorted(names))
-        for file in files:
+        for file in (file for _, files in sorted(walk(self.folder)) for file in files):
             if file.suffix.lower() in EXTENSIONS:
                 numbered = _NUMBERED.fullmatch(file.stem)
                 song, stem = numbered.groups() if numbered else (file.parent.name, file.stem)
                 stems = found.setdefault(normalize("NFC", song), {}).setdefault(file.parent, {})
-                stems.setdefault(_folded(stem), []).append(file)
+                stems.setdefault(folded(stem), []).append(file)
         return found
 
 
@@ -192,28 +187,21 @@ def told_apart(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
     return result
 
 
-def _folded(stem: str) -> str:
-    """Return a stem's name without what tools change in it: `Lead Vocals` and `lead_vocals` are one."""
-    return normalize("NFC", stem).casefold().replace(" ", "_")
+def _estimable(names: Iterable[str], track: Track) -> Estimable:
+    """Return what estimates of these names are of a song: a residual that is no stem of it is one of its mixture."""
+    residuals = {name: without for name in names if name not in track.stems and (without := left_out(name, track.stems))}
+    return Estimable(tuple(name for name in names if name not in residuals), residuals)
 
 
 def _own_names(track: Track) -> dict[str, str]:
     """Return folded stem -> stem, for those of the track."""
-    return {_folded(stem): stem for stem in track.stems}
+    return {folded(stem): stem for stem in track.stems}
 
 
 def _wanted(stems: _Stems, track: Track) -> _Stems:
     """Return the files of stems that the track has, under its names for them, and of residuals."""
     own = _own_names(track)
-    return {own.get(stem, stem): files for stem, files in stems.items() if stem in own or _left_out(stem, own)}
-
-
-def _left_out(name: str, own: Mapping[str, str]) -> tuple[str, ...]:
-    """Return which stems a residual of this name leaves out of the song; none if it is no residual's name."""
-    if name not in _WITHOUT_VOCALS and not name.startswith(_WITHOUT):
-        return ()
-    stem = "vocals" if name in _WITHOUT_VOCALS else name.removeprefix(_WITHOUT)
-    return (own.get(stem, stem),)
+    return {own.get(stem, stem): files for stem, files in stems.items() if stem in own or left_out(stem, track.stems)}
 
 
 def _read(path: Path, song: Reference) -> Samples:

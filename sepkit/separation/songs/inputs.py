@@ -1,18 +1,14 @@
 """Which songs are meant: files as they are given, folders searched to the bottom; and a name for each."""
 
-import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from unicodedata import normalize
 
-from sepkit.audio.formats import EXTENSIONS, FFMPEG_EXTENSIONS
-from sepkit.errors import reason
-
-log = logging.getLogger(__name__)
+from sepkit.audio.search import walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +30,11 @@ def find_songs(inputs: Sequence[Path]) -> list[Song]:
     """
     found: dict[Path, tuple[Path, Path | None]] = {}
     for path in inputs:
-        for file in sorted(_searched(path)) or [path]:
+        for file in sorted(file for _, files in walk(path) for file in files) or [path]:
             within = path if file != path else None
             found.setdefault(Path(os.path.abspath(file)), (file, within))  # noqa: PTH100  two links are two songs
     tracks = _told_apart(list(found.values()))
     return [Song(path, track, within is not None) for (path, within), track in zip(found.values(), tracks, strict=True)]
-
-
-def _searched(folder: Path) -> Iterator[Path]:
-    """Yield the songs in a folder, but for hidden ones; nothing for a file."""
-
-    def unreadable(error: OSError) -> None:
-        if folder.is_dir():
-            log.warning("a folder is left out: %s", reason(error))
-
-    for here, folders, files in os.walk(folder, onerror=unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith((*EXTENSIONS, *FFMPEG_EXTENSIONS)) and not name.startswith("."):
-                yield Path(here, name)
 
 
 def track_name(path: Path) -> str:
