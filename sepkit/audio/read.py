@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,11 @@ class Piece:
     def frames_at(self, sample_rate: int) -> int:
         """Return the file's length in frames at another rate."""
         return -(-self.info.frames * sample_rate // self.info.sample_rate)
+
+    def until(self, end: AudioInfo) -> "Piece":
+        """Return the piece without what lies behind the end of a file of this length."""
+        frames = -(-end.frames * self.info.sample_rate // end.sample_rate)
+        return self if self.info.frames <= frames else replace(self, info=replace(self.info, frames=frames))
 
 
 def read(file: AudioFile) -> "tuple[Samples, int]":

@@ -27,7 +27,7 @@ def as_data(check: Check) -> dict[str, Any]:
                 "track": song.track.name,
                 "artist": song.track.artist,
                 "title": song.track.title,
-                "mixture_minus_stems_db": song.difference,
+                "mixture_minus_stems_db": song.compared.difference,
                 "files": [
                     {"stem": stem, "file": str(file), **(_figures(sound) if sound else {})}
                     for stem, file, sound in song.files

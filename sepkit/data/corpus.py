@@ -48,7 +48,7 @@ def validation_songs(config: RunConfig) -> list[Song]:
 def validation_tracks(config: RunConfig) -> list[Track]:
     """Return the same songs as they are on disk."""
     tracks = [track for dataset in config.datasets for track in dataset.tracks("validation")]
-    return [track for track in tracks if any(source in track.stems for source in config.audio.sources)]
+    return [track for track in tracks if any(source in track.targets for source in config.audio.sources)]
 
 
 @contextmanager

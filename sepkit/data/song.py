@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +13,7 @@ from sepkit.audio.read import Piece, read_sum
 from sepkit.cache.file_facts import Facts, find_facts
 from sepkit.component import AudioSpec
 from sepkit.data.parallel import in_threads
+from sepkit.datasets.stem_names import left_out
 from sepkit.errors import CorpusError, SepkitError, did_you_mean
 from sepkit.track import AudioFile, Track
 
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
     from sepkit.component import Samples
 
 
+log = logging.getLogger(__name__)
+
 # The name of a song's part that is no source; no stem may be called so.
 REST = "rest"
+# Seconds by which the files of a song may differ in length without a word.
+SAME_LENGTH = 0.1
 
 Header = str
 """Rate, channels and frames, as remembered: "44100 2 1323000"."""
@@ -52,6 +58,7 @@ class Song:
     """What a chunk can be cut from. Frames are counted at the run's rate.
 
     Attributes:
+        frames: Its length: that of its mixture, or of its longest stem where the mixture is their sum.
         parts: The sources that this song has, and "rest" last: all that is no source, which is the mixture - sources or
             the sum of the other stems. A source that is not a key is absent, which is not silent.
         pure: The rest holds no source, so it may be mixed with the sources of another song.
@@ -84,13 +91,15 @@ def songs_of(tracks: Sequence[tuple[int, Track]], audio: AudioSpec) -> list[Song
     """Return the songs that are of use for `audio.sources`, of tracks that come with the number of their dataset.
 
     Raises:
-        CorpusError: files that cannot be read, all of them listed; or no song has any of the sources.
+        CorpusError: files that cannot be read, all of them listed; no song has any of the sources; or one of these is
+            a part of another.
     """
     headers = _headers({file for _, track in tracks for file in files_for(track, audio)})
     songs = [_song(number, track, audio, headers) for number, track in tracks]
     useful = [song for song in songs if song.sources or song.pure]
+    _warn_of_lengths([track for _, track in tracks], audio, headers)
     if tracks and not any(song.sources for song in useful):
-        found = sorted({stem for _, track in tracks for stem in track.stems})
+        found = sorted({stem for _, track in tracks for stem in track.targets})
         raise CorpusError(
             f"none of the {len(tracks)} songs has a stem for {', '.join(audio.sources)}; "
             f"stems found: {', '.join(found)}.{did_you_mean(audio.sources[0], found)} "
@@ -129,10 +138,23 @@ def _divide(
     track: Track, audio: AudioSpec
 ) -> tuple[dict[str, tuple[AudioFile, ...]], list[AudioFile], list[AudioFile]]:
     """Return the files of each source, those that make the rest, and those that are subtracted from these."""
-    sources = {s: track.stems[s] for s in audio.sources if s in track.stems}
+    stems = _stems_for(track, audio)
+    sources = {s: stems[s] for s in audio.sources if s in stems}
     if track.complete or track.mixture is None:
-        return sources, [f for stem, files in track.stems.items() if stem not in sources for f in files], []
+        return sources, [f for stem, files in stems.items() if stem not in sources for f in files], []
     return sources, [track.mixture], [file for files in sources.values() for file in files]
+
+
+def _stems_for(track: Track, audio: AudioSpec) -> Mapping[str, tuple[AudioFile, ...]]:
+    """Return the stems that add up. A source that overlaps some takes their place."""
+    chosen = next((source for source in audio.sources if source in track.overlapping), None)
+    if chosen is None:
+        return track.stems
+    beside = left_out(chosen, track.stems)
+    for source in audio.sources:
+        if source in track.targets and source not in (chosen, *beside):
+            raise CorpusError(f"{track.name}: {chosen} holds {source} as well; train for one of them")
+    return {chosen: track.overlapping[chosen], **{stem: track.stems[stem] for stem in beside if stem in track.stems}}
 
 
 def _is_pure(track: Track, audio: AudioSpec) -> bool:
@@ -146,6 +168,8 @@ def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile,
     files = files_for(track, audio)
     infos = {header: AudioInfo(*map(int, header.split())) for header in {headers.known[file] for file in files}}
     pieces = {file: Piece(file, infos[headers.known[file]]) for file in files}
+    if track.mixture in pieces:
+        pieces = {file: piece.until(pieces[track.mixture].info) for file, piece in pieces.items()}
     minus = tuple(Piece(file, pieces[file].info, -1) for file in subtracted)
     return Song(
         name=track.name,
@@ -158,3 +182,31 @@ def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile,
         dataset=number,
         stamps={file: headers.stamps[file] for file in pieces},
     )
+
+
+def _warn_of_lengths(tracks: Sequence[Track], audio: AudioSpec, headers: Facts[AudioFile, Header]) -> None:
+    """Warn of sources that do not end with the mixture that they are subtracted from."""
+    longer, shorter = list[str](), list[str]()
+    for track in tracks:
+        sources, *_, subtracted = _divide(track, audio)
+        if not subtracted or not track.mixture:
+            continue
+        end = _seconds(headers.known[track.mixture])
+        for source, files in sources.items():
+            seconds = max(_seconds(headers.known[file]) for file in files)
+            if abs(seconds - end) > SAME_LENGTH:
+                song = f"{track.name}: {source} {seconds:.1f} s, mixture {end:.1f} s"
+                (longer if seconds > end else shorter).append(song)
+    for songs, which, what in (
+        (longer, "longer", "A song ends with its mixture"),
+        (shorter, "shorter", "Silence is added to the stem"),
+    ):
+        if songs:
+            log.warning(
+                "stems %s than their mixture: %d (%s%s). %s; `sepkit data check` lists them",
+                which, len(songs), songs[0], "; ..." if len(songs) > 1 else "", what,
+            )  # fmt: skip
+
+
+def _seconds(header: Header) -> float:
+    return AudioInfo(*map(int, header.split())).seconds

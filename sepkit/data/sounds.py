@@ -76,7 +76,12 @@ def _sound(fact: Fact) -> Sound:
 
 def _sounding(song: Song, sounds: dict[AudioFile, Sound], sample_rate: int) -> dict[str, tuple[Span, ...]]:
     return {
-        source: _union(span for piece in song.parts[source].pieces for span in _frames(sounds[piece.file], sample_rate))
+        source: _union(
+            (first, min(stop, song.frames))
+            for piece in song.parts[source].pieces
+            for first, stop in _frames(sounds[piece.file], sample_rate)
+            if first < song.frames
+        )
         for source in song.sources
     }
 

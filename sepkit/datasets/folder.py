@@ -77,7 +77,7 @@ class Folder(DatasetConfig):
         if songs:
             names = ", ".join(sorted({name for track in songs for name in track.overlapping}))
             log.warning(
-                "%s: %s beside the stems that they hold are left out of sums, in %d songs such as %s",
+                "%s: files that hold other stems are left out of sums: %s (in %d songs, such as %s)",
                 self.root, names, len(songs), songs[0].name,
             )  # fmt: skip
 

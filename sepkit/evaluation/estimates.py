@@ -189,7 +189,8 @@ def told_apart(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
 
 def _estimable(names: Iterable[str], track: Track) -> Estimable:
     """Return what estimates of these names are of a song: a residual that is no stem of it is one of its mixture."""
-    residuals = {name: without for name in names if name not in track.stems and (without := left_out(name, track.stems))}
+    others = {name: left_out(name, track.stems) for name in names if name not in track.stems}
+    residuals = {name: without for name, without in others.items() if without}
     return Estimable(tuple(name for name in names if name not in residuals), residuals)
 
 

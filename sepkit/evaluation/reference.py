@@ -11,6 +11,9 @@ import numpy as np
 
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
+from sepkit.data.partition import faults, inner_products
+from sepkit.data.song import SAME_LENGTH
+from sepkit.datasets.stem_names import MIXTURE
 from sepkit.errors import CorpusError
 from sepkit.track import Track
 
@@ -44,9 +47,9 @@ class Reference:
 
 
 def load(track: Track) -> Reference:
-    """Decode all files of a track, at the rate and channels of its mixture, padded to the longest.
+    """Decode all files of a track, at the rate and channels of its mixture, until this ends.
 
-    Without a mixture file, at the highest rate and the most channels among its stems.
+    Without a mixture file, at the highest rate and the most channels among its stems, until the longest ends.
 
     Raises:
         AudioError: a file cannot be read.
@@ -59,20 +62,31 @@ def load(track: Track) -> Reference:
         raise CorpusError(f"{track.name}: no mixture and no stems")
     rate = max(piece.info.sample_rate for piece in mixture or pieces)
     channels = max(piece.info.channels for piece in mixture or pieces)
-    frames = max(piece.frames_at(rate) for piece in pieces)
+    frames = max(piece.frames_at(rate) for piece in mixture or pieces)
     _warn_of_lengths(track, mixture, stems)
     decoded = {stem: read_sum(files, rate, channels, 0, frames) for stem, files in stems.items()}
     if mixture:
-        return Reference(track.name, rate, read_sum(mixture, rate, channels, 0, frames), decoded, track.complete)
+        mixed = read_sum(mixture, rate, channels, 0, frames)
+        _warn_of_faults(track, {MIXTURE: mixed, **decoded})
+        return Reference(track.name, rate, mixed, decoded, track.complete)
+    _warn_of_faults(track, decoded)
     total: Samples = np.sum(list(decoded.values()), axis=0, dtype=np.float32)
     return Reference(track.name, rate, total, decoded, complete=True)
 
 
 def _warn_of_lengths(track: Track, mixture: Sequence[Piece], stems: Mapping[str, Sequence[Piece]]) -> None:
-    """Warn of stems that cannot be those of the mixture."""
+    """Warn of stems that do not end with the mixture."""
     for song in mixture:
         for stem, pieces in stems.items():
             longest = max(piece.info.seconds for piece in pieces)
-            if abs(longest - song.info.seconds) > LENGTH_TOLERANCE:
+            if abs(longest - song.info.seconds) > SAME_LENGTH:
                 lengths = f"{stem} lasts {longest:.1f} s, the mixture {song.info.seconds:.1f} s"
-                log.warning("%s: %s; the shorter one is filled up with silence", track.name, lengths)
+                what = "a song ends with its mixture" if longest > song.info.seconds else "silence is added to the stem"
+                log.warning("%s: %s; %s", track.name, lengths, what)
+
+
+def _warn_of_faults(track: Track, signals: Mapping[str, Samples]) -> None:
+    """Warn of stems that are no partition of the mixture: floor, ceilings and bleed would be wrong."""
+    found = [f"{fault.name}: {fault.text}" for fault in faults(list(signals), inner_products(list(signals.values())))]
+    if found:
+        log.warning("%s: %s", track.name, ". ".join(found))

@@ -482,6 +482,31 @@ def test_finished_stems_of_two_tools_and_of_no_song(evaluated, songs, tmp_path):
     assert evaluated("--estimates", made / "c", "--song-dir", songs / "two", "--metrics", "usdr")["tracks"]
 
 
+def test_row_34_an_instrumental_beside_its_stems_changes_no_score(evaluated, tmp_path):
+    """Floor, ceilings and bleed are those of the same songs without it, with and without a mixture."""
+    songs = write_songs(tmp_path / "songs", ["one"], ("vocals", "drums", "bass"))
+    stems = {path.stem: soundfile.read(path, dtype="float32")[0] for path in songs.glob("one/*.wav")}
+    (tmp_path / "made" / "one").mkdir(parents=True)
+    made = {"vocals": stems["vocals"] + 0.1 * stems["drums"], "instrumental": 0.9 * stems["drums"] + stems["bass"]}
+    for name, samples in made.items():
+        soundfile.write(tmp_path / "made" / "one" / f"{name}.wav", samples, 8000, subtype="FLOAT")
+    run = ("--song-dir", songs / "one", "--estimates", tmp_path / "made", "--metrics", "sdr,bleed")
+    plain = evaluated(*run)["medians"]
+    soundfile.write(songs / "one" / "instrumental.wav", stems["drums"] + stems["bass"], 8000, subtype="FLOAT")
+    assert evaluated(*run)["medians"] == plain
+    (songs / "one" / "mixture.wav").unlink()
+    for row, before in zip(evaluated(*run)["medians"], plain, strict=True):
+        assert row == before | {"median": pytest.approx(before["median"], abs=1e-3), "mean": row["mean"]}
+
+
+def test_stems_that_are_no_partition_are_named(sepkit, small_model, tmp_path):
+    songs = write_songs(tmp_path / "songs", ["one"], ("vocals", "drums"))
+    shutil.copy(songs / "one" / "mixture.wav", songs / "one" / "original.wav")
+    done = sepkit("evaluate", "-m", small_model, "--data-dir", songs, "--output-dir", tmp_path / "e", *PLAIN)
+    assert done.code == 0
+    assert "Warning: one: original: it is the mixture under another name; remove it" in done.err.splitlines()
+
+
 def test_a_stem_that_is_longer_than_its_mixture_is_named(sepkit, small_model, songs, tmp_path):
     samples, rate = soundfile.read(songs / "one" / "vocals.wav")
     soundfile.write(songs / "one" / "vocals.wav", np.tile(samples, (2, 1)), rate)

@@ -171,6 +171,37 @@ def test_one_wrong_channel_of_a_mixture_shows(sepkit, small_config, songs):
     assert [song["mixture_minus_stems_db"] > -1 for song in data["songs"]].count(True) == 1
 
 
+def test_row_34_stems_that_are_no_partition_are_named_with_their_files(sepkit, small_config, songs):
+    mixtures = {path.parent.name: soundfile.read(path, dtype="float32")[0] for path in songs.glob("*/mixture.wav")}
+    soundfile.write(songs / "one" / "the song.wav", mixtures["one"], RATE, subtype="FLOAT")
+    rewrite(songs / "two" / "drums.wav", lambda x: x / 2)
+    (songs / "four" / "mixture.wav").unlink()
+    soundfile.write(songs / "four" / "everything.wav", mixtures["four"], RATE, subtype="FLOAT")
+    code, findings, data = check(sepkit, small_config, songs)
+    assert (code, data["usable"]) == (0, True)
+    known = {(f["track"], f["file"].rpartition("/")[2]): f["text"] for f in findings if "same audio" not in f["text"]}
+    assert known["one", "the song.wav"] == "it is the mixture under another name; remove it"
+    assert known["two", "drums.wav"] == "the mixture holds it at +6.0 dB; export it as loud as it is there"
+    assert known["four", "everything.wav"] == "it is the sum of all other stems; rename it to mixture"
+    assert {track for track, _ in known} == {"one", "two", "four"}
+
+
+def test_residuals_beside_the_stems_that_they_hold_are_heard_and_compared(sepkit, small_config, tmp_path):
+    songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums", "bass"))
+    for song in ("a", "b"):
+        drums, bass = (soundfile.read(songs / song / f"{stem}.wav", dtype="float32")[0] for stem in ("drums", "bass"))
+        soundfile.write(
+            songs / song / "instrumental.wav", drums + bass * (1 if song == "a" else 0.3), RATE, subtype="FLOAT"
+        )
+    code, findings, data = check(sepkit, small_config, songs)
+    assert code == 0
+    assert all("instrumental" in [row["stem"] for row in song["files"]] for song in data["songs"])
+    assert all(song["mixture_minus_stems_db"] < -100 for song in data["songs"])
+    (finding,) = findings
+    assert (finding["track"], finding["file"].rpartition("/")[2]) == ("b", "instrumental.wav")
+    assert "it is not the song without vocals" in finding["text"]
+
+
 def test_zero_tracks_names_the_folder_and_what_was_expected(sepkit, small_config, tmp_path):
     done = sepkit("data", "check", small_config, "--data-dir", tmp_path)
     assert done.code == 1

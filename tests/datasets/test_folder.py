@@ -120,3 +120,82 @@ def test_nothing_there_names_the_folder_and_what_was_expected(tmp_path):
 def test_a_group_must_be_a_regular_expression():
     with pytest.raises(ValueError, match="not a regular expression"):
         Folder(group="(")
+
+
+def song(root, *names):
+    folder = root / "song"
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / f"{name}.wav").touch()
+    (track,) = Folder(root=root).tracks("all")
+    return track
+
+
+FOUR = ("vocals", "drums", "bass", "other")
+
+
+@pytest.mark.parametrize(
+    ("names", "stems", "overlapping"),
+    [
+        ((*FOUR, "Instrumental"), FOUR, ("instrumental",)),
+        ((*FOUR, "no_vocals", "accompaniment"), FOUR, ("accompaniment", "no_vocals")),
+        ((*FOUR, "no_drums"), FOUR, ("no_drums",)),
+        ((*FOUR, "minus one"), FOUR, ("minus one",)),
+        ((*FOUR, normalize("NFD", "반주")), FOUR, ("반주",)),
+        ((*FOUR, "MR", "backing-track", "Karaoke"), FOUR, ("mr", "backing-track", "karaoke")),
+        (("vocals", "accompaniment"), ("vocals", "accompaniment"), ()),
+        (("lead vocals", "backing vocals", "instrumental"), ("lead vocals", "backing vocals", "instrumental"), ()),
+        (("보컬", "반주"), ("보컬", "반주"), ()),
+        (("instrumental",), ("instrumental",), ()),
+        (("vocals", "instrumental", "karaoke"), ("vocals", "instrumental"), ("karaoke",)),
+        (("drums", "no_drums"), ("drums", "no_drums"), ()),
+        (("vocals", "no_drums"), ("vocals",), ("no_drums",)),
+        (("backing vocals", "drums"), ("backing vocals", "drums"), ()),  # a voice, not a backing track
+    ],
+)
+@pytest.mark.parametrize("mixture", [(), ("mixture",), ("Full Mix",)])
+def test_a_residual_is_a_stem_only_where_it_holds_no_other(tmp_path, names, stems, overlapping, mixture):
+    track = song(tmp_path, *names, *mixture)
+    assert set(track.stems) == set(stems)
+    assert set(track.overlapping) == set(overlapping)
+    assert bool(track.mixture) == bool(mixture)
+    assert track.complete == (not mixture)
+
+
+def test_the_mixture_by_its_other_names_and_two_of_them(tmp_path):
+    for number, name in enumerate(("mix", "master", "fullmix", "Mixdown")):
+        assert song(tmp_path / str(number), "vocals", name).mixture.stem == name
+    track = song(tmp_path / "both", "vocals", "master", "mixture")
+    assert (track.mixture.stem, set(track.stems), set(track.overlapping)) == ("mixture", {"vocals"}, {"master"})
+
+
+def test_what_overlaps_stems_is_said_once_for_all_songs(tmp_path, caplog):
+    for name in ("a", "b"):
+        touch(tmp_path, name)
+        (tmp_path / name / "drums.wav").touch()
+        (tmp_path / name / "instrumental.wav").touch()
+    Folder(root=tmp_path).tracks("train")
+    (record,) = caplog.records
+    assert "left out of sums: instrumental (in 2 songs, such as a)" in record.getMessage()
+
+
+def test_a_song_of_voice_and_residual_may_hold_whatever_stems_other_songs_have(tmp_path):
+    """Its instrumental is no accompaniment for drums: there are drums in it. Without a voice it is one for voices."""
+    for name, stems in (("a", ("vocals", "drums")), ("b", ("vocals", "instrumental")), ("c", ("instrumental",))):
+        for stem in stems:
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / f"{stem}.wav").touch()
+    a, b, c = Folder(root=tmp_path).tracks("all")
+    assert a.told_apart == ("drums", "instrumental", "vocals")
+    assert b.told_apart == c.told_apart == ("instrumental", "vocals")
+
+
+def test_hidden_folders_are_no_songs_and_linked_ones_are_each_once(tmp_path):
+    touch(tmp_path / "songs", "a", ".trash")
+    touch(tmp_path / "elsewhere", "b")
+    (tmp_path / "songs" / "linked").symlink_to("../elsewhere/b")
+    (tmp_path / "songs" / "again").symlink_to(tmp_path / "elsewhere" / "b")
+    assert names(Folder(root=tmp_path / "songs").tracks("all")) == ["a", "again"]
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "train").symlink_to(tmp_path / "songs")
+    assert names(Folder(root=tmp_path / "root").tracks("all")) == ["a", "again"]
