@@ -40,6 +40,10 @@ class CacheError(SepkitError, OSError):
     """No folder to keep anything in. An OSError as well, as from a folder that cannot be written."""
 
 
+class WorkerError(SepkitError):
+    """A worker process that cannot be started, or died."""
+
+
 class TrainingError(SepkitError):
     """A run that cannot go on."""
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from sepkit.component import AudioSpec, AugmentationConfig
 from sepkit.data.draw import Clip, Recipe
@@ -35,6 +35,26 @@ class Batch(TypedDict):
     tracks: list[tuple[str, ...]]
 
 
+class Arrays(TypedDict):
+    """The same as it comes from a worker."""
+
+    mixture: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    present_everywhere: NDArray[np.bool_]
+    tracks: list[tuple[str, ...]]
+
+
+def tensors(batch: Arrays) -> Batch:
+    """Return a batch as tensors, in pinned memory where there is CUDA to copy from it."""
+    found: dict[str, Tensor] = {
+        name: torch.from_numpy(batch[name]) for name in ("mixture", "targets", "present", "present_everywhere")
+    }
+    if torch.cuda.is_available():
+        found |= {name: found[name].pin_memory() for name in ("mixture", "targets")}
+    return {**found, "tracks": batch["tracks"]}
+
+
 def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return mixture and targets on a device. What is present decides what is computed, and stays with the CPU."""
     return batch["mixture"].to(device, non_blocking=True), batch["targets"].to(device, non_blocking=True)
@@ -48,7 +68,7 @@ class Share(NamedTuple):
     stop: int
 
 
-class Chunks(Dataset[Batch]):
+class Chunks:
     """Makes batches of chunks of `frames` frames, each changed by the augmentations as its own seed says."""
 
     def __init__(self, audio: AudioSpec, frames: int, augmentations: tuple[AugmentationConfig, ...] = ()) -> None:
@@ -56,12 +76,12 @@ class Chunks(Dataset[Batch]):
         self._frames = frames
         self._settings = augmentations
 
-    def __getitem__(self, share: Share) -> Batch:
+    def __call__(self, share: Share) -> Arrays:
         """Return one batch, computed by one thread: sums by several differ in the last bit."""
-        with threads(1):  # as in a loader's workers, where nothing is to be done
+        with threads(1):  # as in a worker, where nothing is to be done
             return self._batch(share)
 
-    def _batch(self, share: Share) -> Batch:
+    def _batch(self, share: Share) -> Arrays:
         audio, recipes = self._audio, share.recipes[share.first : share.stop]
         count = len(recipes)
         targets = np.empty((count, len(audio.sources), audio.channels, self._frames), np.float32)
@@ -71,10 +91,10 @@ class Chunks(Dataset[Batch]):
             targets[number] = parts[:-1, :, : self._frames]
             mixture[number] = mixed[:, : self._frames]
         return {
-            "mixture": torch.from_numpy(mixture),
-            "targets": torch.from_numpy(targets),
-            "present": torch.tensor([recipe.present for recipe in recipes]).view(count, -1),
-            "present_everywhere": torch.tensor([recipe.present for recipe in share.recipes]),
+            "mixture": mixture,
+            "targets": targets,
+            "present": np.array([recipe.present for recipe in recipes]),
+            "present_everywhere": np.array([recipe.present for recipe in share.recipes]),
             "tracks": [recipe.tracks for recipe in share.recipes],
         }
 

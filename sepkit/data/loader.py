@@ -1,19 +1,16 @@
 """Batches for the training loop and for validation, loaded by worker processes."""
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import count, islice
 from time import perf_counter
 
-import torch
-from torch.utils.data import DataLoader
-
 from sepkit.config import RunConfig
 from sepkit.data import prepared
-from sepkit.data.chunks import Batch, Chunks, Share
+from sepkit.data.chunks import Batch, Chunks, Share, tensors
 from sepkit.data.corpus import training_songs, validation_songs, validation_tracks
 from sepkit.data.draw import Draw, Recipe, aligned
-from sepkit.data.parallel import outlive_signals, unchanged, unwrapped
+from sepkit.data.workers import in_order
 
 # Chunks that are read to tell how long reading one takes.
 TRIED = 4
@@ -43,15 +40,20 @@ class Data:
         )  # fmt: skip
         self.steps_per_epoch = config.train.steps_per_epoch or self._steps_to_cover()
 
-    def train_batches(self, first_step: int) -> Iterator[Batch]:
-        """Return the endless series of batches from `first_step` on: a batch depends on the seed and its step alone."""
+    def train_batches(
+        self, first_step: int, waiting: Callable[[], None] = lambda: None
+    ) -> Generator[Batch, None, None]:
+        """Return the endless series of batches from `first_step` on: a batch depends on the seed and its step alone.
+
+        `waiting` is called while workers let the caller wait, and may raise to end that.
+        """
         size = self._config.train.batch_size
         if self._config.train.workers:
             gc.collect()
             gc.freeze()  # else each collection writes to all songs, and forked workers get a copy of them
-        return self._load(self._chunks, map(self._draw, count(first_step * size)))
+        return self._load(self._chunks, map(self._draw, count(first_step * size)), waiting)
 
-    def validation_batches(self) -> Iterator[Batch]:
+    def validation_batches(self, waiting: Callable[[], None] = lambda: None) -> Generator[Batch, None, None]:
         """Return the validation songs in consecutive chunks, each song from its first frame to its last."""
         sources = self._config.audio.sources
         recipes = (
@@ -60,7 +62,7 @@ class Data:
             for start in range(0, song.frames, self._frames)
             for parts, present in [aligned(song, sources, start)]
         )
-        return self._load(Chunks(self._config.audio, self._frames), recipes)
+        return self._load(Chunks(self._config.audio, self._frames), recipes, waiting)
 
     def advice(self) -> str:
         """Return what preparing the corpus would gain, measured here; nothing if it is prepared."""
@@ -69,9 +71,9 @@ class Data:
         if not missing:
             return ""
         recipes = [self._draw(index) for index in range(TRIED)]
-        self._chunks[Share(recipes, 0, 1)]
+        self._chunks(Share(recipes, 0, 1))
         started = perf_counter()
-        self._chunks[Share(recipes, 0, TRIED)]
+        self._chunks(Share(recipes, 0, TRIED))
         milliseconds = (perf_counter() - started) / TRIED * 1000
         size = sum(prepared.size(song, self._config.audio) for song in missing)
         return (
@@ -84,18 +86,12 @@ class Data:
         frames = sum(song.frames for song in self.train_songs)
         return max(1, frames // (self._frames * self._config.train.batch_size))
 
-    def _load(self, chunks: Chunks, recipes: Iterable[Recipe]) -> Iterator[Batch]:
-        loader = DataLoader(
-            chunks,
-            batch_size=None,
-            sampler=self._shares(recipes),
-            num_workers=self._config.train.workers,
-            collate_fn=unchanged,
-            worker_init_fn=outlive_signals,
-            generator=torch.Generator(),  # else making a loader would draw from the random state that a run restores
-            pin_memory=torch.cuda.is_available(),
-        )
-        return unwrapped(loader)
+    def _load(
+        self, chunks: Chunks, recipes: Iterable[Recipe], waiting: Callable[[], None]
+    ) -> Generator[Batch, None, None]:
+        return in_order(
+            chunks, self._shares(recipes), self._config.train.workers, received=tensors, waiting=waiting
+        )  # fmt: skip
 
     def _shares(self, recipes: Iterable[Recipe]) -> Iterator[Share]:
         """Batches in turn; of a last one that is not full, a rank may get nothing, and is passed over."""

@@ -6,19 +6,17 @@ A song's score is the median over its frames, and the score of a run the median 
 from __future__ import annotations
 
 import logging
-import os
-import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from multiprocessing import active_children
 from statistics import fmean, median
 
 import numpy as np
 
 from sepkit.component import MetricConfig
-from sepkit.data.parallel import each, outlive_signals
-from sepkit.errors import CorpusError, SepkitError, reason
+from sepkit.data.parallel import each
+from sepkit.errors import CorpusError, SepkitError, WorkerError, reason
 from sepkit.evaluation.bounds import bounds_of
 from sepkit.evaluation.cost import Cost
 from sepkit.evaluation.estimates import Estimator
@@ -206,21 +204,19 @@ def evaluate(
 
 
 def _until_stopped(
-    coming: Iterator[Result], done: Callable[[Result], None], stops: tuple[type[BaseException], ...]
+    coming: Generator[Result, None, None], done: Callable[[Result], None], stops: tuple[type[BaseException], ...]
 ) -> tuple[list[Result], BaseException | None]:
     """Return the results that came, and what ended them early. With no score among them, raise that instead."""
     results: list[Result] = []
-    others = active_children()
     try:
-        for result in coming:
-            results.append(result)
-            done(result)
+        with closing(coming):
+            for result in coming:
+                results.append(result)
+                done(result)
     except stops as error:
-        for worker in set(active_children()).difference(others):
-            worker.terminate()
         if not any(result.scores for result in results):
             raise
-        return results, error.with_traceback(None)  # a traceback would keep the loader of the processes
+        return results, error.with_traceback(None)
     return results, None
 
 
@@ -234,22 +230,16 @@ def _names(made: Iterable[Estimable]) -> dict[tuple[str, tuple[str, ...]], str]:
     }
 
 
-def _results(job: Job, tracks: Sequence[Track], count: int) -> Iterator[Result]:
+def _results(job: Job, tracks: Sequence[Track], count: int) -> Generator[Result, None, None]:
     """Yield what becomes of each track; where a process dies, as it does when memory is short, the rest has failed."""
     left = list(tracks)
     try:
-        for result in each(job, tracks, count if count > 1 else 0, _leave_when_asked):
+        for result in each(job, tracks, count if count > 1 else 0):
             left.pop(0)
             yield result
-    except RuntimeError as error:
+    except WorkerError as error:
         for track in left:
-            yield Result(track, error=f"a scoring process died ({reason(error)}); try --processes 1")
-
-
-def _leave_when_asked(worker: int) -> None:
-    """Let a worker end at once, and in peace, which the loader takes for no accident: half a song has no score."""
-    outlive_signals(worker)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+            yield Result(track, error=f"{error}: --processes 1")
 
 
 def _bounds(job: Job) -> tuple[str, ...]:

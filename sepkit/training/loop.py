@@ -1,7 +1,9 @@
 """The training loop, from top to bottom."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from time import perf_counter
 from typing import Any, Literal
@@ -11,7 +13,7 @@ from sepkit.config import RunConfig
 from sepkit.data.chunks import Batch
 from sepkit.data.loader import Data
 from sepkit.device import Precision, flushing_denormals
-from sepkit.errors import TrainingError
+from sepkit.errors import TrainingError, WorkerError
 from sepkit.training.keeping.keeper import Keeper
 from sepkit.training.keeping.resume import restore
 from sepkit.training.keeping.run_directory import RunDirectory
@@ -89,10 +91,10 @@ def train(
             if not learner.position.step:
                 keeper.check()
                 _validate_first(session, judged=weights is not None)
-            batches = data.train_batches(learner.position.step)
-            while not _is_over(config, learner):
-                _train_epoch(session, batches)
-                _close_epoch(session)
+            with closing(data.train_batches(learner.position.step, partial(_end_wait, stop, ranks))) as batches:
+                while not _is_over(config, learner):
+                    _train_epoch(session, batches)
+                    _close_epoch(session)
         except Interrupted:
             keeper.save()
             return _outcome(run, learner, "interrupted", signal=stop.number, saved_step=keeper.saved_step)
@@ -122,7 +124,7 @@ def _train_epoch(session: _Session, batches: Iterator[Batch]) -> None:
     watch.epoch_begins(steps)
     while position.epoch_step < steps:
         started = perf_counter()
-        batch = next(batches)
+        batch = _next(session, batches)
         step = take_step(learner, batch, session.objective, session.precision, session.config.train)
         position.advance(step.loss, taken=step.taken, seconds=perf_counter() - started)
         if not step.taken:
@@ -134,6 +136,25 @@ def _train_epoch(session: _Session, batches: Iterator[Batch]) -> None:
             raise Interrupted
         if due and step.taken and position.epoch_step < steps:
             keeper.save()
+
+
+def _next(session: _Session, batches: Iterator[Batch]) -> Batch:
+    """Return the next batch. Where there is none, what was learned is saved first."""
+    try:
+        return next(batches)
+    except Exception as error:
+        if session.learner.ranks.count > 1:  # the others do not come to save
+            raise
+        session.keeper.save()
+        if isinstance(error, WorkerError):
+            raise TrainingError(f"{error}: --set train.workers=0. {_kept(session.keeper)}Go on with --resume") from None
+        raise
+
+
+def _end_wait(stop: StopSignal, ranks: Ranks) -> None:
+    """Leave a wait for the next batch when a signal has come. Several ranks have to agree first, after a step."""
+    if stop.came and ranks.count == 1:
+        raise Interrupted
 
 
 def _close_epoch(session: _Session) -> None:

@@ -82,7 +82,7 @@ class Validator:
         """The mean over all chunks of all ranks, each weighted by its present sources."""
         totals = torch.zeros(2, dtype=torch.float64)
         with torch.no_grad():
-            for batch in self.data.validation_batches():
+            for batch in self.data.validation_batches(self._check):
                 self._check()
                 mixture, targets = on_device(batch, self.ranks.device)
                 present = batch["present"]

@@ -337,8 +337,8 @@ def test_a_scoring_process_that_dies_costs_the_songs_that_are_left_and_no_more(
     )  # fmt: skip
     assert done.code == 1
     (line,) = (line for line in done.out.splitlines() if line.startswith("not scored"))
-    assert re.fullmatch(r"not scored: four, one, three, two: a scoring process died \(.+\); try --processes 1", line)
-    assert "4 of 4  two: a scoring process died" in done.err
+    assert re.fullmatch(r"not scored: four, one, three, two: a worker process .+ or none: --processes 1", line)
+    assert "4 of 4  two: a worker process " in done.err
 
 
 DYING = '''
