@@ -1,5 +1,6 @@
 """The command `sepkit`: all verbs in one group."""
 
+import os
 import sys
 
 import click
@@ -37,4 +38,15 @@ for verb in (train, separate, evaluate, compare, export, data, config, plugins, 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    _let_threads_sleep()
     sys.exit(run(sepkit, args))
+
+
+def _let_threads_sleep() -> None:
+    """Let OpenMP's threads sleep while they wait for each other, unless the user has said how they shall wait.
+
+    By default they spin, which beside another busy process costs most of the time (docs/results.md). PyTorch
+    reads the environment when it is imported, and so do the processes that this one starts.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"

@@ -46,13 +46,17 @@ class Arrays(TypedDict):
 
 
 def tensors(batch: Arrays) -> Batch:
-    """Return a batch as tensors, in pinned memory where there is CUDA to copy from it."""
-    found: dict[str, Tensor] = {
-        name: torch.from_numpy(batch[name]) for name in ("mixture", "targets", "present", "present_everywhere")
-    }
+    """Return a batch as tensors, its audio in pinned memory where there is CUDA to copy from it."""
+    mixture, targets = torch.from_numpy(batch["mixture"]), torch.from_numpy(batch["targets"])
     if torch.cuda.is_available():
-        found |= {name: found[name].pin_memory() for name in ("mixture", "targets")}
-    return {**found, "tracks": batch["tracks"]}
+        mixture, targets = mixture.pin_memory(), targets.pin_memory()
+    return {
+        "mixture": mixture,
+        "targets": targets,
+        "present": torch.from_numpy(batch["present"]),
+        "present_everywhere": torch.from_numpy(batch["present_everywhere"]),
+        "tracks": batch["tracks"],
+    }
 
 
 def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:

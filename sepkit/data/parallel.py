@@ -16,9 +16,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def each(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int
-) -> Generator[Result, None, None]:
+def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Generator[Result, None, None]:
     """Yield `function(item)` of each item, in their order, from `workers` processes (0: this one).
 
     The function and the items must be picklable. An error that it raises ends everything.

@@ -12,8 +12,8 @@ import signal
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, suppress
 from itertools import islice
 from multiprocessing import Process, get_start_method
 from queue import Empty, SimpleQueue
@@ -68,11 +68,11 @@ def in_order(
     if not workers:
         yield from (received(function(item)) for item in items)
         return
-    pool: list[_Worker] = []
+    pool: list[_Worker[Item, Result]] = []
     try:
         for _ in range(workers):
             pool.append(_Worker(function, received))  # noqa: PERF401  those before one that fails are to be closed
-        series, asked = iter(items), deque[_Worker]()
+        series, asked = iter(items), deque[_Worker[Item, Result]]()
         for worker, item in zip(pool * AHEAD, series):  # noqa: B905  there may be fewer items
             worker.ask(item)
             asked.append(worker)
@@ -94,16 +94,18 @@ class _Worker(Generic[Item, Result]):
     """A process that computes a function of one item after the other, and a thread that receives the results."""
 
     def __init__(self, function: Callable[[Item], Any], received: Callable[[Any], Result]) -> None:
-        try:
-            self._socket, theirs = socket.socketpair()
-            # A process that was forked holds our end, too, and would never see it close.
-            inherited = self._socket if get_start_method() == "fork" else None
-            self._process = Process(target=_serve, args=(theirs, inherited, function), daemon=True)
-            with theirs:
+        with ExitStack() as unless_started:
+            try:
+                self._socket, theirs = map(unless_started.enter_context, socket.socketpair())
+                # A process that was forked holds our end, too, and would never see it close.
+                inherited = self._socket if get_start_method() == "fork" else None
+                self._process = Process(target=_serve, args=(theirs, inherited, function), daemon=True)
                 self._process.start()
-        except OSError as error:
-            raise WorkerError(f"a worker process cannot be started ({error}); use fewer of them, or none") from None
-        self._results: SimpleQueue[tuple[Result | None, BaseException | None]] = SimpleQueue()
+            except OSError as error:
+                raise WorkerError(f"a worker process cannot be started ({error}); use fewer of them, or none") from None
+            unless_started.pop_all()
+            theirs.close()
+        self._results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         self._thread = Thread(target=self._receive, args=(received,), daemon=True)
         self._thread.start()
 
@@ -120,7 +122,8 @@ class _Worker(Generic[Item, Result]):
                 continue
             if error:
                 raise error
-            return result  # type: ignore[return-value]  one of the two is there
+            found: Result = result
+            return found
 
     def hang_up(self) -> None:
         with suppress(OSError):
@@ -227,7 +230,7 @@ def _received(source: socket.socket) -> Any:
 
 
 def _read(source: socket.socket, size: int) -> memoryview:
-    data = left = memoryview(np.empty(size, np.uint8))
+    data = left = memoryview(np.empty(size, np.uint8).data)
     while left:
         got = source.recv_into(left)
         if not got:
