@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 import tomllib
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from filelock import FileLock
 
 from sepkit import config as configs
 from sepkit import plugins
@@ -30,7 +32,7 @@ from sepkit.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+torch.set_num_threads(1)  # whatever runs beside: threads that wait for each other take the time of all
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
@@ -161,13 +163,25 @@ def songs(tmp_path):
     return write_songs(tmp_path / "songs", ["one", "two", "three", "four"], ("vocals", "drums"))
 
 
-@pytest.fixture
-def trained(sepkit, small_config, songs, tmp_path):
-    """The run folder of a small finished training."""
-    run = tmp_path / "run"
-    outcome = sepkit("train", small_config, "--data-dir", songs, "--output-dir", run)
-    assert outcome.code == 0, outcome.err
+@pytest.fixture(scope="session")
+def finished_training(tmp_path_factory):
+    """The run folder of a small finished training, which the workers of a session share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-training"
+    run = folder / "run"
+    with FileLock(f"{folder}.lock"):
+        if not run.exists():
+            songs = write_songs(folder / "songs", ["one", "two", "three", "four"], ("vocals", "drums"))
+            (folder / "small.toml").write_text(SMALL)
+            with pytest.raises(SystemExit, match="^0$"):
+                main(["train", *map(str, (folder / "small.toml", "--data-dir", songs, "--output-dir", run))])
     return run
+
+
+@pytest.fixture
+def trained(finished_training, tmp_path):
+    """A run folder of the test's own: a copy of the small finished training."""
+    return Path(shutil.copytree(finished_training, tmp_path / "run"))
 
 
 @pytest.fixture(scope="session")

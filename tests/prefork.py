@@ -113,7 +113,9 @@ def _address():
     if os.getpid() not in _SERVERS:
         folder = tempfile.mkdtemp(prefix="prefork-", dir="/tmp")
         path = f"{folder}/socket"
-        server = subprocess.Popen([sys.executable, "-m", "tests.prefork", path], cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tests.prefork", path], cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE
+        )
         assert server.stdout.readline() == b"ready\n"
         _SERVERS[os.getpid()] = server, path
         atexit.register(server.kill)
