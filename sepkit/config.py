@@ -23,7 +23,8 @@ from sepkit.component import (
     ModelConfig,
     Section,
 )
-from sepkit.errors import ConfigError, did_you_mean
+from sepkit.config_errors import explain
+from sepkit.errors import ConfigError, did_you_mean, did_you_mean_path
 from sepkit.registry import AUGMENTATIONS, DATASETS, LOSSES, METRICS, MODELS
 from sepkit.settings import SeparateSettings, TrainSettings
 
@@ -136,7 +137,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         beside = sorted(p.name for p in path.parent.glob("*.toml"))
-        hint = did_you_mean(path.name, beside) or (f" In {path.parent}: {', '.join(beside)}." if beside else "")
+        hint = did_you_mean_path(path) or (f" In {path.parent}: {', '.join(beside)}." if beside else "")
         folder = "" if path.parent.is_dir() else f"mkdir -p {path.parent}; "
         hint = hint or f" Write one with every default: {folder}sepkit config show > {path}"
         raise ConfigError(f"no config file {path}.{hint}") from None
@@ -167,11 +168,6 @@ def set_value(values: dict[str, Any], override: str) -> None:
         here[_index(here, path[-1], override)] = _parse(text)
     else:
         here[path[-1]] = _parse(text)
-
-
-def explain(error: ValidationError) -> str:
-    """Return all faults of a ValidationError in one line: location, value, what is wrong."""
-    return "; ".join(_explain_one(fault) for fault in error.errors(include_url=False))
 
 
 def dump_toml(config: RunConfig) -> str:
@@ -223,24 +219,3 @@ def _parse(text: str) -> Any:
     except (tomllib.TOMLDecodeError, RecursionError):
         return text.strip()
     return parsed["value"] if len(parsed) == 1 else text.strip()
-
-
-_SHAPES = {
-    "tuple_type": 'must be a list, such as ["..."]',
-    "model_type": 'must be a table, such as {name = "..."}',
-}
-
-
-def _explain_one(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"])
-    text = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "literal_error":
-        text += f".{did_you_mean(str(fault['input']), _quoted(fault['ctx']['expected']))}".rstrip(".")
-    text = _SHAPES.get(fault["type"], text)
-    value = fault["input"]
-    shown = f" = {value!r}" if isinstance(value, str | int | float | bool) and where else ""
-    return f"{where}{shown}: {text}" if where else text
-
-
-def _quoted(text: str) -> list[str]:
-    return text.split("'")[1::2]

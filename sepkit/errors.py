@@ -4,8 +4,9 @@ Every kind carries the exit code that the command line ends with: 1 for audio, c
 failed, 2 for arguments and configuration.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class SepkitError(Exception):
@@ -52,6 +53,27 @@ def did_you_mean(asked: str, candidates: Iterable[str]) -> str:
     """Return ``' Did you mean "x"?'`` for the candidate closest to `asked`, or an empty string."""
     close = get_close_matches(asked, list(candidates), n=1, cutoff=0.6)
     return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def did_you_mean_path(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> str:
+    """Return ``' Did you mean "configs/vocals.toml"?'`` for what exists closest to a path, or an empty string.
+
+    Each part that is not there is replaced by the closest name beside it; `kind` is what the whole must be.
+    """
+    guess = Path(path.anchor)
+    for part in path.relative_to(path.anchor).parts:
+        wanted = kind if len(guess.parts) + 1 == len(path.parts) else Path.is_dir
+        if not wanted(guess / part):
+            try:
+                close = get_close_matches(part, (p.name for p in guess.iterdir() if wanted(p)), n=1, cutoff=0.6)
+            except (OSError, ValueError):  # a folder that may not be read, a name with a null byte
+                return ""
+            if not close:
+                return ""
+            guess /= close[0]
+        else:
+            guess /= part
+    return f' Did you mean "{guess}"?'
 
 
 def reason(error: BaseException) -> str:

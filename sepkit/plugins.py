@@ -8,6 +8,7 @@ is not imported at all.
 import logging
 import os
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, entry_points, version
@@ -44,6 +45,16 @@ class Offer(Protocol):
 O = TypeVar("O", bound=Offer, covariant=True)  # noqa: E741, PLC0105  named for what it stands for
 
 log = logging.getLogger(__name__)
+
+# What the packages in the folder plugins/ provide, to be named where they are not installed.
+PACKAGES = {
+    "sepkit-openunmix": ("openunmix", "umx", "umxhq", "umxl", "umxse"),
+    "sepkit-demucs": ("htdemucs", "htdemucs_6s", "htdemucs_ft"),
+    "sepkit-torchaudio": (
+        "conv_tasnet", "convtasnet_base_libri2mix", "hdemucs", "hdemucs_high_musdb", "hdemucs_high_musdb_plus"
+    ),
+    "sepkit-metrics-extra": ("log_wmse",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,22 @@ def unused(distribution: str) -> Plugin | None:
     """Return the plugin of a distribution that is installed and yet not used; its `error` says why. None if none is."""
     name = canonicalize_name(distribution)
     return next((p for p in external()[1] if p.error and canonicalize_name(p.distribution) == name), None)
+
+
+def how_to_get(name: str) -> str:
+    """Return a sentence about the package of sepkit that provides a component or pretrained model and is not installed.
+
+    Where the name is none of theirs, it is about the closest one, or empty.
+    """
+    absent = {
+        known: package
+        for package, names in PACKAGES.items() if package not in {p.distribution for p in external()[1]}
+        for known in names
+    }  # fmt: skip
+    for known in get_close_matches(name, absent, n=1, cutoff=0.8):
+        meant = "It" if known == name else f'"{known}", if that is meant,'
+        return f" {meant} comes with {absent[known]}: pip install ./plugins/{absent[known]} in a checkout of sepkit."
+    return ""
 
 
 def provided(manager: pluggy.PluginManager, found: tuple[Plugin, ...], hook: str) -> list[Provided[Any]]:

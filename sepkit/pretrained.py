@@ -15,10 +15,12 @@ from sepkit.settings import SeparateSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
+DIGITS = 64
+"""Hexadecimal digits of a sha256."""
 SHORTEST_CHECKSUM = 8
 """Hexadecimal digits of a sha256, the first ones: as many as publishers put into the names of their files."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*")
-_CHECKSUM = re.compile(rf"[0-9a-f]{{{SHORTEST_CHECKSUM},64}}")
+_CHECKSUM = re.compile(rf"[0-9a-f]{{{SHORTEST_CHECKSUM},{DIGITS}}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,9 +66,11 @@ class Offers(Generic[O]):
         names = sorted({e.name for e in self.entries()})
         broken = sorted({p.distribution for p in plugins.external()[1] if p.error})
         hint = f" Not loaded: {', '.join(broken)} (see: sepkit plugins list)." if broken else ""
+        known = f" Known: {', '.join(names)}." if names else ""
         return (
-            f'unknown {self.kind} "{name}".{did_you_mean(name, names)} Known: {", ".join(names)}.{hint} '
-            "Others come with plugin packages (pip install ...)"
+            f'unknown {self.kind} "{name}".{did_you_mean(name, names)}{plugins.how_to_get(name)}{known}{hint}'.rstrip(
+                "."
+            )
         )
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import safe_open
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from sepkit.checkpoints import model_file
 from sepkit.component import AudioSpec
+from sepkit.config_errors import explain
 from sepkit.errors import ConfigError
 from sepkit.registry import MODELS
 
@@ -35,9 +37,9 @@ def describe(subject: Path | str) -> dict[str, Any]:
     entry = MODELS.get(subject)
     try:
         model, audio = entry.component.model_validate({"name": subject}), AudioSpec()
-    except ValueError as error:
+    except ValidationError as error:
         raise ConfigError(
-            f'the model "{subject}" has settings without defaults, so it cannot be described: {error}'
+            f'the model "{subject}" has settings without defaults, so it cannot be described: {explain(error)}'
         ) from None
     provider = {"distribution": entry.plugin.distribution, "version": entry.plugin.version}
     values = {"model": model.model_dump(mode="json"), "provider": provider}

@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
-from sepkit.errors import ModelFileError, did_you_mean
+from sepkit.errors import ModelFileError, did_you_mean, did_you_mean_path
+from sepkit.plugins import how_to_get
 from sepkit.pretrained import is_name
 
 VARIABLE = "SEPKIT_MODEL"
 DEFAULT = Path("checkpoints/best_model.safetensors")
+_WAYS = "Train one: sepkit train configs/vocals.toml; or name one: -m FILE.safetensors; for a first look: sepkit demo"
 
 
 def locate(asked: str = "") -> Path:
@@ -31,14 +33,12 @@ def locate(asked: str = "") -> Path:
             from sepkit.checkpoints.pretrained import fetch
 
             return fetch(named)
-        hint = f", and no pretrained model of that name.{did_you_mean(named, names)} {_known(names)}"
-    else:
-        hint = ""
-    origin = "" if asked else f" (from ${VARIABLE})" if named else " (the default)"
-    raise ModelFileError(
-        f"no model file {path}{origin}{hint}. Train one: sepkit train configs/vocals.toml; "
-        "or name one: -m FILE.safetensors; for a first look: sepkit demo"
-    )
+        known = f" Pretrained: {', '.join(names)}." if names else ""
+        hint = f"{did_you_mean(named, names)}{how_to_get(named)}{known}"
+        raise ModelFileError(
+            f"no model file {path}{_origin(asked, named)}, and no pretrained model of that name.{hint} {_WAYS}"
+        )
+    raise ModelFileError(f"no model file {path}{_origin(asked, named)}.{did_you_mean_path(path)} {_WAYS}")
 
 
 def is_here(asked: str) -> bool:
@@ -50,7 +50,5 @@ def _in_folder(path: Path) -> Path:
     return path / DEFAULT.name if path.is_dir() else path
 
 
-def _known(names: list[str]) -> str:
-    if not names:
-        return "They come with plugin packages: pip install sepkit-openunmix"
-    return f"Pretrained: {', '.join(names)}"
+def _origin(asked: str, named: str) -> str:
+    return "" if asked else f" (from ${VARIABLE})" if named else " (the default)"

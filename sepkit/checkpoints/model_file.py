@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from sepkit.atomic import Commit
 from sepkit.checkpoints import tensor_file
 from sepkit.component import AudioSpec
-from sepkit.config import AnyModel, RunConfig, explain
+from sepkit.config import AnyModel, RunConfig
+from sepkit.config_errors import explain
 from sepkit.errors import ModelFileError, PluginError, reason
 from sepkit.plugins import unused
 from sepkit.registry import MODELS

@@ -17,11 +17,9 @@ from sepkit.checkpoints import info, model_file, tensor_file
 from sepkit.checkpoints.pretrained_download import address, download
 from sepkit.config import RunConfig
 from sepkit.errors import ConfigError, ModelFileError, SepkitError, reason
-from sepkit.pretrained import Pretrained, WeightFile
+from sepkit.pretrained import DIGITS, Pretrained, WeightFile
 from sepkit.registry import PRETRAINED
 from sepkit.terminal import say
-
-_DIGITS = 64
 
 
 def fetch(name: str, sha256: str = "") -> Path:
@@ -116,8 +114,8 @@ def _stated(known: Pretrained, file: WeightFile, sha256: str) -> WeightFile:
             f"nobody has published the sha256 of {file.name}, so state the one that you trust, once: {command} "
             f"(with a copy of {file.url}: sha256sum {file.name})"
         )
-    if len(sha256) != _DIGITS or set(sha256.lower()) - set("0123456789abcdef"):
-        raise ConfigError(f"{sha256} is no sha256, which has {_DIGITS} hexadecimal digits: {command}")
+    if len(sha256) != DIGITS or set(sha256.lower()) - set("0123456789abcdef"):
+        raise ConfigError(f"{sha256} is no sha256, which has {DIGITS} hexadecimal digits: {command}")
     return replace(file, sha256=sha256.lower())
 
 

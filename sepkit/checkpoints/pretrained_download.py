@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from sepkit.atomic import flush
 from sepkit.errors import ConfigError, ModelFileError
-from sepkit.pretrained import WeightFile
+from sepkit.pretrained import DIGITS, WeightFile
 from sepkit.progress import transferring
 
 MIRROR = "SEPKIT_MIRROR"
@@ -40,27 +40,38 @@ def address(file: WeightFile) -> str:
 def download(file: WeightFile, path: Path) -> str:
     """Bring a file to `path`, whose folder exists, and return its sha256.
 
-    What somebody has put there is verified instead. What an earlier transfer has left is gone on with.
+    A file that is there is verified instead, and never changed. What an earlier transfer has left is continued.
 
     Raises:
         OSError: it cannot be transferred, or written. What has come is kept.
-        ModelFileError: it is not what was published. It is removed.
+        ModelFileError: it is not what was published. What was transferred is removed.
     """
-    partial = path.with_name(f"{path.name}.part")
     if path.exists():
-        path.replace(partial)
+        found = _digest(path)
+        if found.startswith(file.sha256):
+            return found
+        raise ModelFileError(
+            f"{path}: its sha256 is {found}, that of the published {file.name} is {file.sha256}{_first(file)}; "
+            f"remove it, or put the published file there: {file.url}"
+        )
+    partial = path.with_name(f"{path.name}.part")
     if not partial.exists() or not _digest(partial).startswith(file.sha256):
         _transfer(file, partial)
     found = _digest(partial)
     if not found.startswith(file.sha256):
         partial.unlink()
         raise ModelFileError(
-            f"{file.name} from {address(file)} is not what was published: its sha256 is {found}, not {file.sha256}. "
-            "It is removed, and nothing in it was read; try again"
+            f"{file.name} from {address(file)} is not what was published: its sha256 is {found}, not "
+            f"{file.sha256}{_first(file)}. It is removed, and nothing in it was read; try again"
         )
     flush(partial)
     partial.replace(path)
     return found
+
+
+def _first(file: WeightFile) -> str:
+    """Return a mark where only the first digits of a checksum are published."""
+    return "..." if len(file.sha256) < DIGITS else ""
 
 
 def _digest(path: Path) -> str:

@@ -15,7 +15,7 @@ from sepkit.audio.search import walk
 from sepkit.component import DatasetConfig
 from sepkit.datasets.split import hashed
 from sepkit.datasets.stem_names import left_out, mixtures
-from sepkit.errors import CorpusError
+from sepkit.errors import CorpusError, did_you_mean_path
 from sepkit.track import Track
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Folder(DatasetConfig):
             CorpusError: no such folder, no songs in it, or a stem that has two files.
         """
         if not self.root.is_dir():
-            raise CorpusError(f"no folder {self.root.resolve()}. {LAYOUT}")
+            raise CorpusError(f"no folder {self.root.resolve()}.{did_you_mean_path(self.root, Path.is_dir)} {LAYOUT}")
         fixed = {name: self._songs(self.root / name) for name in ("train", "validation", "test")}
         if not any(fixed.values()):
             fixed = {"train": self._songs(self.root), "validation": [], "test": []}
@@ -170,7 +170,8 @@ def song_in(folder: Path) -> Track:
     """
     if not folder.is_dir():
         raise CorpusError(
-            f"no folder {folder.resolve()}. A song is a folder of stems, such as vocals.wav and mixture.wav"
+            f"no folder {folder.resolve()}.{did_you_mean_path(folder, Path.is_dir)} "
+            "A song is a folder of stems, such as vocals.wav and mixture.wav"
         )
     track = Folder().song(folder)
     if track is None:

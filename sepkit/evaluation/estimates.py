@@ -19,7 +19,7 @@ from sepkit.audio.read import Piece, read_sum
 from sepkit.audio.search import walk
 from sepkit.component import AudioSpec, ModelConfig
 from sepkit.datasets.stem_names import folded, left_out
-from sepkit.errors import ConfigError, CorpusError
+from sepkit.errors import ConfigError, CorpusError, did_you_mean_path
 from sepkit.evaluation.pairing import Estimable
 from sepkit.evaluation.reference import LENGTH_TOLERANCE, Reference
 from sepkit.separation import Separator
@@ -111,7 +111,8 @@ class FinishedEstimates:
             ConfigError: there is no such folder.
         """
         if not folder.is_dir():
-            raise ConfigError(f"no folder {folder.resolve()}; --estimates names one with <song>/<stem>.wav in it")
+            hint = did_you_mean_path(folder, Path.is_dir)
+            raise ConfigError(f"no folder {folder.resolve()};{hint} --estimates names one with <song>/<stem>.wav in it")
         return cls(folder.resolve().name, folder, alone)
 
     def made(self, track: Track) -> Estimable:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
+from sepkit.config_errors import faults
 from sepkit.errors import ConfigError, did_you_mean
 
 FORMAT = 1
@@ -114,10 +115,7 @@ def _parsed(path: Path, content: bytes) -> _Summary:
             raise ConfigError(f"{path} has format {number}, this sepkit reads {FORMAT}: evaluate again with this one")
         return _Summary.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        problem = f"{place}: {first['msg']}" if place else first["msg"]
-        raise ConfigError(f"{path} is not a summary.json that `sepkit evaluate` wrote ({problem})") from None
+        raise ConfigError(f"{path} is not a summary.json that `sepkit evaluate` wrote ({faults(error)[0]})") from None
 
 
 def _chosen(path: Path, summary: _Summary, asked: str) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sepkit import config as configs
 from sepkit.checkpoints.locate import locate
 from sepkit.component import MetricConfig
 from sepkit.config import RunConfig
+from sepkit.config_errors import explain
 from sepkit.data.parallel import cores
 from sepkit.datasets.folder import Folder, song_in
 from sepkit.errors import ConfigError, CorpusError
@@ -75,7 +75,7 @@ def _by_name(name: str, names: str) -> MetricConfig:
     try:
         return METRICS.get(name).component.model_validate({"name": name})
     except ValidationError as error:
-        raise ConfigError(f"--metrics {names}: {configs.explain(error)}; set it in a config instead") from None
+        raise ConfigError(f"--metrics {names}: {explain(error)}; set it in a config instead") from None
 
 
 def choose_estimators(

@@ -17,6 +17,7 @@ from sepkit.checkpoints import model_file
 from sepkit.checkpoints.locate import locate
 from sepkit.checkpoints.pretrained import fetch
 from sepkit.models.crnn import CRNN
+from sepkit.registry import OFFERS
 from tests.checkpoints.file_server import serving
 from tests.cli.test_bad_input import one_line
 
@@ -335,11 +336,20 @@ def test_without_a_network_it_says_how_to_get_the_files_by_hand(sepkit, offer, h
     assert sepkit("models", "fetch", "small").code == 0
 
 
-def test_a_wrong_file_of_a_hand_is_refused(small):
+def test_a_file_put_by_hand_that_is_another_is_named_with_both_checksums_and_stays(sepkit, small, halves):
     folder().mkdir(parents=True)
     (folder() / "first-half.pth").write_bytes(b"another")
-    with pytest.raises(ModelFileError, match="not what was published"):
-        fetch("small")
+    both = sha256(b"another").hexdigest(), sha256(halves[FIRST]).hexdigest()
+    for _ in range(2):
+        done = sepkit("models", "fetch", "small")
+        assert done.code == 1
+        named = (str(folder() / "first-half.pth"), *both, "remove it", "https://weights.example/v1/first-half.pth")
+        assert [part for part in named if part not in done.err.splitlines()[-1]] == []
+        assert (folder() / "first-half.pth").read_bytes() == b"another"
+        assert left() == ["first-half.pth"]
+    assert small.asked == []
+    (folder() / "first-half.pth").write_bytes(halves[FIRST])
+    assert fetch("small").is_file()
 
 
 def test_a_mirror_that_is_no_url(sepkit, small, monkeypatch):
@@ -375,6 +385,32 @@ def test_an_unknown_name_lists_close_ones_and_both_ways(sepkit, small, songs):
     one_line(sepkit("separate", song, "-m", "smal"), 1, *parts)
     assert "Pretrained" not in sepkit("separate", song, "-m", "folder/smal").err
     one_line(sepkit("models", "fetch", "smal"), 2, 'unknown pretrained model "smal"', 'Did you mean "small"?')
+
+
+def test_the_packages_that_are_named_provide_what_is_said_of_them():
+    """Each package of plugins/ is installed where the tests run."""
+    provided = {package: set() for package in plugins.PACKAGES}
+    for entry in (entry for offers in OFFERS for entry in offers.entries()):
+        if entry.plugin.distribution in provided:
+            provided[entry.plugin.distribution].add(entry.name)
+    assert {package: set(names) for package, names in plugins.PACKAGES.items()} == provided
+
+
+def test_a_name_of_a_package_that_is_not_installed_says_how_to_get_it(sepkit, small_config, songs, monkeypatch):
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [])
+    plugins.external.cache_clear()
+    try:
+        song = songs / "one/mixture.wav"
+        openunmix = "pip install ./plugins/sepkit-openunmix"
+        one_line(sepkit("separate", song, "-m", "umxhq"), 1, openunmix)
+        one_line(sepkit("separate", song, "-m", "umxh"), 1, '"umxhq", if that is meant,', openunmix)
+        one_line(sepkit("models", "fetch", "htdemucs"), 2, "pip install ./plugins/sepkit-demucs")
+        one_line(sepkit("models", "info", "htdemucs_ft"), 2, "pip install ./plugins/sepkit-demucs")
+        one_line(sepkit("train", small_config, "--set", "model.name=conv_tasnet"), 2, "sepkit-torchaudio")
+        one_line(sepkit("evaluate", "--song-dir", songs / "one", "--metrics", "log_wmse"), 2, "sepkit-metrics-extra")
+        assert "plugins/" not in sepkit("separate", song, "-m", "quite-another").err
+    finally:
+        plugins.external.cache_clear()
 
 
 def test_a_name_of_two_plugins_is_refused(sepkit, offer, halves, songs, monkeypatch):

@@ -21,7 +21,28 @@ def one_line(outcome, code, *parts):
 
 
 def test_missing_config(sepkit):
-    one_line(sepkit("train", CONFIGS / "vocal.toml"), 2, "vocal.toml", 'Did you mean "vocals.toml"?')
+    one_line(sepkit("train", CONFIGS / "vocal.toml"), 2, "vocal.toml", f'Did you mean "{VOCALS}"?')
+
+
+def test_a_misspelt_folder_suggests_the_path_that_exists(sepkit, small_model, songs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "vocals.toml").write_bytes(VOCALS.read_bytes())
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "best_model.safetensors").write_bytes(small_model.read_bytes())
+    config, song = "configs/vocals.toml", "songs/one/mixture.wav"
+    for command, code, meant in (
+        (("train", "configs/vocal.toml"), 2, config),
+        (("train", "config/vocals.toml"), 2, config),
+        (("train", tmp_path / "cofigs" / "vocls.toml"), 2, tmp_path / config),
+        (("train", config, "--data-dir", "song"), 1, "songs"),
+        (("data", "check", config, "--data-dir", "songz/one"), 1, "songs/one"),
+        (("evaluate", "-m", "run", "--song-dir", "songs/ones"), 1, "songs/one"),
+        (("evaluate", "--data-dir", "songs", "--estimates", "sngs"), 2, "songs"),
+        (("separate", song, "-m", "rum/best_model.safetensors"), 1, "run/best_model.safetensors"),
+    ):
+        one_line(sepkit(*command), code, f'Did you mean "{meant}"?')
+    assert "Did you mean" not in sepkit("train", "elsewhere/entirely.toml").err
 
 
 def test_config_that_is_no_toml(sepkit, tmp_path):
