@@ -51,5 +51,6 @@ def guide_text() -> str:
         else f"{low:g}-{limit:g} {text}"
         for low, (limit, text) in zip(lower, GUIDE, strict=True)
     ]
-    cap = f"{CAPPED} at most where over {_AUDIBLE:g} % of the silence is audible or a source bleeds in above {_BLEED:g} dB"
-    return f"Guide to SDR in dB, the median over songs of the median over frames of 1 s: {'; '.join(parts)}; {cap}"
+    leaks = f"over {_AUDIBLE:g} % of the silence is audible or a source bleeds in above {_BLEED:g} dB"
+    ranges = "; ".join([*parts, f"{CAPPED} at most where {leaks}"])
+    return f"Guide to SDR in dB, the median over songs of the median over frames of 1 s: {ranges}"
