@@ -14,7 +14,7 @@ from sepkit.errors import reason
 from sepkit.plugins import builtin, external
 
 # Packages that everything needs, and that must import.
-_REQUIRED = ("torch", "torchaudio", "soundfile", "safetensors", "pydantic", "numpy")
+_REQUIRED = ("torch", "torchaudio", "av", "soundfile", "safetensors", "pydantic", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ def _formats() -> Check:
     detail = f"libsndfile {soundfile.__libsndfile_version__}"
     if absent:
         return Check("formats", "missing", f"{detail} cannot read {', '.join(absent)}: pip install -U soundfile")
-    return Check("formats", "ok", f"{detail}: wav, flac, mp3, ogg, aiff")
+    others = f"PyAV {version('av')}: m4a, mp4, aac, wma, mkv, webm"
+    return Check("formats", "ok", f"{detail}: wav, flac, mp3, ogg, aiff; {others}")
 
 
 def _ffmpeg() -> Check:
@@ -96,7 +97,7 @@ def _ffmpeg() -> Check:
         return Check("ffmpeg", "ok", path)
     return Check(
         "ffmpeg", "missing",
-        "reads m4a, aac, wma, mp4, and museval needs it: apt-get, brew or winget install ffmpeg",
+        "only the metric museval needs it: apt-get, brew or winget install ffmpeg",
     )  # fmt: skip
 
 

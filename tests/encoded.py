@@ -13,6 +13,7 @@ CODECS = {
     "webm": "libopus",
     "wma": "wmav2",
     "oga": "flac",
+    "ogg": "flac",
     "mka": "aac",
     "mkv": "flac",
     "caf": "alac",

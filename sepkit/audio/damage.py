@@ -1,7 +1,11 @@
-"""What is said of files that are not whole."""
+"""What is said of files that are not whole, or not audio."""
 
 from sepkit.errors import AudioError
 from sepkit.track import AudioFile
+
+
+class UnreadableError(AudioError):
+    """A file that a library does not know, and another may."""
 
 
 def truncated(file: AudioFile, seconds: float, total: float) -> AudioError:

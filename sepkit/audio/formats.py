@@ -1,15 +1,12 @@
 """The file endings that are taken for audio, and how long it may last. Imports nothing, so that configs stay cheap."""
 
-EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
-"""Read through libsndfile."""
+EXTENSIONS = (
+    ".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".w64", ".caf",
+    ".m4a", ".m4b", ".mp4", ".mov", ".aac", ".wma", ".webm", ".mkv", ".mka", ".oga",
+)  # fmt: skip
+"""What a search takes for audio. The first row is read through libsndfile, as far as it can; the rest through PyAV."""
 
-FFMPEG_EXTENSIONS = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mka", ".oga")
-"""Read through ffmpeg. `.oga` is: libsndfile reads it only if it holds Vorbis or Opus, not FLAC."""
-
-READABLE = (
-    f"Readable: {', '.join(ending.removeprefix('.') for ending in EXTENSIONS)}; "
-    f"to separate, with ffmpeg, also {', '.join(ending.removeprefix('.') for ending in FFMPEG_EXTENSIONS)}"
-)
+READABLE = f"Readable: {', '.join(ending.removeprefix('.') for ending in EXTENSIONS)}"
 
 LONGEST = 100
 """Hours"""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sepkit.audio.probe import AudioInfo, probe
+from sepkit.audio.info import AudioInfo
+from sepkit.audio.probe import probe
 from sepkit.audio.read import decode_raw
 from sepkit.track import AudioFile
 

@@ -1,20 +1,18 @@
 """Audio files -> float32 arrays [channel, time], at the file's own rate or, several at once, at a wanted one."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 
 from sepkit.audio.channels import to_channels
-from sepkit.audio.damage import damaged, truncated
-from sepkit.audio.ffmpeg import decode_stream
-from sepkit.audio.probe import AudioInfo, open_sound, probe
+from sepkit.audio.info import AudioInfo
+from sepkit.audio.opening import opened
+from sepkit.audio.probe import probe
 from sepkit.audio.resample import Grid, resample
-from sepkit.track import AudioFile, Stream
+from sepkit.track import AudioFile
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
@@ -91,33 +89,9 @@ def decode_raw(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Sa
     Raises:
         AudioError: see `read`.
     """
-    if isinstance(file, Stream):
-        samples = decode_stream(file, info.sample_rate, info.channels, start, frames)
-    else:
-        samples = _decode_file(file, start, frames)
-    if len(samples) < frames:
-        raise truncated(file, (start + len(samples)) / info.sample_rate, info.seconds)
-    return samples
-
-
-def file_blocks(sound: "soundfile.SoundFile", path: Path, start: int, frames: int, block: int) -> "Iterator[Samples]":
-    """Yield frames [start, start + frames) of an open file in blocks [time, channel], fewer where the file ends before.
-
-    Raises:
-        AudioError: decoding fails.
-    """
-    at, stop = start, min(start + frames, sound.frames)
-    try:
-        if 0 < start < stop:
-            sound.seek(start)
-        while at < stop:
-            samples: Samples = sound.read(min(block, stop - at), dtype="float32", always_2d=True)
-            if not len(samples):
-                return
-            yield samples
-            at += len(samples)
-    except (soundfile.LibsndfileError, RuntimeError):
-        raise damaged(path, at / sound.samplerate, sound.frames / sound.samplerate) from None
+    with opened(file, info, seeks=True) as source:
+        blocks = list(source.blocks(start, frames, max(1, BLOCK // source.channels)))
+    return blocks[0] if len(blocks) == 1 else np.concatenate([np.empty((0, info.channels), np.float32), *blocks])
 
 
 def finite(samples: "Samples", file: AudioFile, warned: set[AudioFile]) -> "Samples":
@@ -128,12 +102,6 @@ def finite(samples: "Samples", file: AudioFile, warned: set[AudioFile]) -> "Samp
         log.warning("%s: samples that are not finite (NaN or infinity) are taken as silence", file)
         warned.add(file)
     return np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _decode_file(path: Path, start: int, frames: int) -> "Samples":
-    with open_sound(path) as sound:
-        blocks = list(file_blocks(sound, path, start, frames, max(1, BLOCK // sound.channels)))
-        return blocks[0] if len(blocks) == 1 else np.concatenate([np.empty((0, sound.channels), np.float32), *blocks])
 
 
 def _add_within(block: "Samples", piece: Piece, first: int) -> None:

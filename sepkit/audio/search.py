@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from sepkit.audio.formats import EXTENSIONS, FFMPEG_EXTENSIONS
+from sepkit.audio.formats import EXTENSIONS
 from sepkit.errors import reason
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def walk(root: Path, depth: int = -1) -> Iterator[tuple[Path, list[Path]]]:
             if _is_folder(entry):
                 if below:
                     (links if entry.is_symlink() else folders).append((folder / entry.name, below - 1))
-            elif entry.name.lower().endswith((*EXTENSIONS, *FFMPEG_EXTENSIONS)):
+            elif entry.name.lower().endswith(EXTENSIONS):
                 files.append(folder / entry.name)
         yield folder, files
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from sepkit.audio.probe import AudioInfo, probe
+from sepkit.audio.info import AudioInfo
+from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.cache.file_facts import Facts, find_facts
 from sepkit.component import AudioSpec
@@ -30,7 +31,7 @@ REST = "rest"
 SAME_LENGTH = 0.1
 
 Header = str
-"""Rate, channels and frames, as remembered: "44100 2 1323000"."""
+"""Rate, channels, frames, and whether these were counted, as remembered: "44100 2 1323000 0"."""
 Span = tuple[int, int]
 
 
@@ -121,7 +122,7 @@ def raise_unusable(errors: Collection[SepkitError]) -> None:
 
 
 def _headers(files: set[AudioFile]) -> Facts[AudioFile, Header]:
-    facts = find_facts("headers-1", sorted(files, key=str), partial(in_threads, _header))
+    facts = find_facts("headers-2", sorted(files, key=str), partial(in_threads, _header))
     raise_unusable(facts.errors.values())
     return facts
 
@@ -131,7 +132,12 @@ def _header(file: AudioFile) -> Header | SepkitError:
         info = probe(file)
     except SepkitError as error:
         return error
-    return f"{info.sample_rate} {info.channels} {info.frames}"
+    return f"{info.sample_rate} {info.channels} {info.frames} {info.counted:d}"
+
+
+def _info(header: Header) -> AudioInfo:
+    rate, channels, frames, counted = map(int, header.split())
+    return AudioInfo(rate, channels, frames, counted=bool(counted))
 
 
 def _divide(
@@ -166,7 +172,7 @@ def _is_pure(track: Track, audio: AudioSpec) -> bool:
 def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile, Header]) -> Song:
     sources, rest, subtracted = _divide(track, audio)
     files = files_for(track, audio)
-    infos = {header: AudioInfo(*map(int, header.split())) for header in {headers.known[file] for file in files}}
+    infos = {header: _info(header) for header in {headers.known[file] for file in files}}
     pieces = {file: Piece(file, infos[headers.known[file]]) for file in files}
     if track.mixture in pieces:
         pieces = {file: piece.until(pieces[track.mixture].info) for file, piece in pieces.items()}
@@ -209,4 +215,4 @@ def _warn_of_lengths(tracks: Sequence[Track], audio: AudioSpec, headers: Facts[A
 
 
 def _seconds(header: Header) -> float:
-    return AudioInfo(*map(int, header.split())).seconds
+    return _info(header).seconds

@@ -5,8 +5,9 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+from sepkit.audio.info import AudioInfo
 from sepkit.audio.listen import Sound, listen, window_frames
-from sepkit.audio.probe import AudioInfo, probe
+from sepkit.audio.probe import probe
 from sepkit.audio.read import decode_raw
 from sepkit.cache.file_facts import find_facts
 from sepkit.data.parallel import each, in_threads
@@ -22,7 +23,7 @@ def known_sounds(
     files: Iterable[AudioFile], workers: int
 ) -> tuple[dict[AudioFile, Sound], dict[AudioFile, SepkitError]]:
     """Return what is heard in each file, and the errors of those that cannot be read; `workers` processes listen."""
-    facts = find_facts("sounds-1", sorted(set(files), key=str), partial(_find, workers=workers))
+    facts = find_facts("sounds-2", sorted(set(files), key=str), partial(_find, workers=workers))
     return {file: _sound(fact) for file, fact in facts.known.items()}, facts.errors
 
 
@@ -45,7 +46,7 @@ def check_ends(songs: Sequence[Song]) -> None:
         CorpusError: files that cannot be read, all of them listed.
     """
     files = {piece.file for song in songs for part in song.parts.values() for piece in part.pieces}
-    raise_unusable(find_facts("ends-1", sorted(files, key=str), partial(in_threads, _end)).errors.values())
+    raise_unusable(find_facts("ends-2", sorted(files, key=str), partial(in_threads, _end)).errors.values())
 
 
 def _end(file: AudioFile) -> bool | SepkitError:
@@ -64,14 +65,16 @@ def _find(files: Sequence[AudioFile], workers: int) -> Iterator[Fact | SepkitErr
 
 def _listen(file: AudioFile) -> Fact | SepkitError:
     try:
-        return asdict(listen(file))
+        sound = listen(file)
+        info = sound.info
+        return {**asdict(sound), "info": [info.sample_rate, info.channels, info.frames, info.counted]}
     except SepkitError as error:
         return error
 
 
 def _sound(fact: Fact) -> Sound:
     spans = tuple((first, stop) for first, stop in fact["sounding"])
-    return Sound(**{**fact, "info": AudioInfo(**fact["info"]), "sounding": spans})
+    return Sound(**{**fact, "info": AudioInfo(*fact["info"]), "sounding": spans})
 
 
 def _sounding(song: Song, sounds: dict[AudioFile, Sound], sample_rate: int) -> dict[str, tuple[Span, ...]]:

@@ -42,12 +42,13 @@ class MusEval(MetricConfig):
         Raises:
             SepkitError: ffmpeg is missing, without which museval cannot be imported.
         """
+        import shutil
+
         import numpy as np
 
-        from sepkit.audio import ffmpeg
         from sepkit.metrics.energies import frames
 
-        if not ffmpeg.available():
+        if not shutil.which("ffmpeg"):
             raise SepkitError(
                 "metric museval: ffmpeg not found, which the package museval needs; install it "
                 "(apt-get, brew or winget install ffmpeg), or use the metric bsseval, which needs none"

@@ -85,7 +85,7 @@ class FileSignal:
             AudioError: it is not there, or cannot be read.
         """
         with Decoder() as decoder:
-            info = decoder.header(path).info
+            info = decoder.header(path)
         return cls(path, info.sample_rate, info.channels, info.frames)
 
     @contextmanager

@@ -1,12 +1,12 @@
 """Audio files as accidents and strangers leave them: small good ones, and damage drawn from a seed."""
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from tests.encoded import encode
 
 RATE = 8000
 # Ending, libsndfile's format and subtype.
@@ -52,12 +52,8 @@ def _originals(folder: Path) -> Iterator[tuple[str, bytes]]:
             file.title, file.artist = "Title", "Artist"
             file.write(noise)
         yield ending, path.read_bytes()
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg:
-        path = folder / "original.m4a"
-        command = [ffmpeg, "-y", "-v", "error", "-i", folder / "original-0.wav", "-movflags", "+faststart", path]
-        subprocess.run(command, check=True)
-        yield "m4a", path.read_bytes()
+    for name, container in (("m4a", {"movflags": "+faststart"}), ("mkv", {}), ("wma", {}), ("aac", {})):
+        yield name, encode(folder / f"original.{name}", noise, rate=RATE, container=container).read_bytes()
 
 
 def _flip_bits(data: bytearray, rng: np.random.Generator) -> None:

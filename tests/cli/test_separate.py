@@ -1,7 +1,6 @@
 """`sepkit separate`: formats in and out, tags, excerpts, names, folders, what is there already."""
 
 import json
-import subprocess
 
 import av
 import numpy as np
@@ -10,11 +9,12 @@ import soundfile
 import torch
 
 from sepkit.atomic import Commit
+from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.checkpoints import tensor_file
 from sepkit.separation.songs.job import COMPLETE
 from tests.cli.test_bad_input import one_line
-from tests.encoded import decoded
+from tests.encoded import decoded, encode
 
 RNG = np.random.default_rng(0)
 
@@ -66,14 +66,17 @@ def test_a_48_khz_song_stays_so_and_a_hard_panned_one_stays_panned(sepkit, small
             assert data[:, 1].any()
 
 
-@pytest.mark.parametrize("ending", ["m4a", "mp4", "wma", "aac", "opus", "ogg", "mp3", "flac", "aiff"])
+@pytest.mark.parametrize("ending", EXTENSIONS)
 def test_songs_of_any_format(sepkit, small_model, song, tmp_path, ending):
-    path = tmp_path / f"in.{ending}"
-    subprocess.run(["ffmpeg", "-v", "error", "-i", song, path], check=True)
-    done = sepkit("separate", path, "-m", small_model, "-o", tmp_path / "o")
+    """All that a search takes for audio is found, named or searched for, and read, through `pip install` alone."""
+    folder, rate = tmp_path / "in", 48000 if ending in (".opus", ".webm") else 44100
+    folder.mkdir()
+    samples, _ = soundfile.read(song)
+    encode(folder / f"in{ending}", np.resize(samples, (2 * rate, 2)), rate=rate)
+    done = sepkit("separate", folder, "-m", small_model, "-o", tmp_path / "o")
     assert done.code == 0, done.err
-    for data, rate in stems_of(tmp_path / "o" / "in").values():
-        assert rate == (48000 if ending == "opus" else 44100)
+    for data, found in stems_of(tmp_path / "o" / "in").values():
+        assert found == rate
         assert abs(len(data) / rate - 2) < 0.1
         assert data.shape[1] == 2
 
@@ -234,7 +237,7 @@ def test_skip_existing_makes_a_stem_mp4_anew_that_is_damaged_or_cut_short(sepkit
     command = ("separate", song, "-m", small_model, "-o", tmp_path / "o", "--format", "stem.mp4", "--skip-existing")
     assert sepkit(*command).code == 0
     with Decoder() as decoder:
-        assert decoder.header(stems).info.frames == 88207
+        assert decoder.header(stems).frames == 88207
     assert "1 ok (1 there already), 0 failed" in sepkit(*command).out
     whole = stems.read_bytes()
     half = len(whole) // 2

@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from tests.conftest import ROOT
+from tests.encoded import encode
 
 STEMS = {"vocals", "accompaniment"}
 
@@ -378,15 +379,15 @@ def test_row_25_output_that_exists_and_the_folder_of_the_songs(sepkit, model, tm
     assert song.read_bytes() == before
 
 
-def test_row_26_m4a_without_ffmpeg(sepkit, model, tmp_path, monkeypatch):
-    (tmp_path / "song.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
-    write(tmp_path / "then.wav")
+def test_row_26_m4a_needs_no_ffmpeg(sepkit, model, tmp_path, monkeypatch):
+    song, bad = encode(tmp_path / "song.m4a", np.full((9000, 2), 0.1)), tmp_path / "bad.m4a"
+    bad.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
     monkeypatch.setenv("PATH", str(tmp_path))
-    done = sepkit("separate", tmp_path / "song.m4a", tmp_path / "then.wav", "-m", model, "-o", tmp_path / "out")
+    done = sepkit("separate", song, bad, write(tmp_path / "then.wav"), "-m", model, "-o", tmp_path / "out")
     assert done.code == 1
-    assert "song.m4a: ffmpeg not found, needed for .m4a" in done.err
+    assert "bad.m4a: truncated or damaged MP4: it cannot be read; fetch or export the file again" in done.err
     complete(tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["then"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["song", "then"]
 
 
 FORGETFUL = """

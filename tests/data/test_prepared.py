@@ -215,6 +215,6 @@ def test_killed_and_started_again_the_cache_equals_an_uninterrupted_one(small_co
     assert kills >= 3
     assert cached(whole / "prepared") == cached(killed / "prepared")
     assert len(cached(whole / "prepared")) == 48
-    assert json.loads((whole / "index" / "sounds-1.json").read_text()).keys() == (
-        json.loads((killed / "index" / "sounds-1.json").read_text()).keys()
+    assert json.loads((whole / "index" / "sounds-2.json").read_text()).keys() == (
+        json.loads((killed / "index" / "sounds-2.json").read_text()).keys()
     )

@@ -3,13 +3,12 @@
 import csv
 import re
 import shutil
-import subprocess
 from unicodedata import normalize
 
+import av
 import numpy as np
 import pytest
 import soundfile
-import stempeg
 
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read, read_sum
@@ -36,7 +35,7 @@ def names(tracks):
 @pytest.fixture
 def stem_file(tmp_path):
     """Six seconds of a song of the corpus, which stempeg ships."""
-    return shutil.copy(stempeg.example_stem_path(), tmp_path / "example.stem.mp4")
+    return shutil.copy(trees.example_stem(), tmp_path / "example.stem.mp4")
 
 
 @pytest.fixture(params=[MUSDB18HQ, MUSDB18])
@@ -210,14 +209,17 @@ def low_share(samples, rate):
     return energy[np.fft.rfftfreq(samples.shape[1], 1 / rate) < 250].sum() / energy.sum()
 
 
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="stempeg imports only where ffmpeg is installed")
 @pytest.mark.parametrize("name", [ROCK, "Falcon69_ALAC.stem.m4a"])
 def test_streams_are_decoded_as_stempeg_decodes_them(real_audio, name):
+    import stempeg
+
     path = real_audio / "corpora" / "musdb" / name
     expected, rate = stempeg.read_stems(str(path))
     for number, (samples, own_rate) in enumerate(streams(path)):
         assert own_rate == rate
         assert expected.shape[1] - samples.shape[1] < 1024, "what the header does not count is padding of one frame"
-        np.testing.assert_array_equal(samples.T, expected[number, : samples.shape[1]])
+        np.testing.assert_allclose(samples.T, expected[number, : samples.shape[1]], atol=1e-6)
 
 
 @pytest.mark.parametrize("number", [5, 6, 100])
@@ -229,10 +231,16 @@ def test_the_cover_picture_is_no_audio_stream(stem_file, number):
 def test_a_cover_picture_before_the_audio_is_not_counted(stem_file, tmp_path):
     """In the corpus it comes last."""
     path = tmp_path / "cover-first.stem.mp4"
-    order = ["-map", "0:v", "-map", "0:a", "-c", "copy", "-disposition:v:0", "0"]
-    subprocess.run([shutil.which("ffmpeg"), "-v", "error", "-i", stem_file, *order, path], check=True)
-    kinds = [stream["codec_type"] for stream in stempeg.Info(str(path)).info["streams"]]
-    assert kinds == ["video", *["audio"] * 5]
+    with av.open(stem_file) as old, av.open(path, "w") as new:
+        film = new.add_stream("mpeg4", rate=1, width=16, height=16, pix_fmt="yuv420p")
+        copies = {stream.index: new.add_stream_from_template(stream) for stream in old.streams.audio}
+        new.mux([*film.encode(av.VideoFrame(16, 16, "yuv420p")), *film.encode(None)])
+        for packet in old.demux(old.streams.audio):
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                new.mux(packet)
+    with av.open(path) as new:
+        assert [stream.type for stream in new.streams] == ["video", *["audio"] * 5]
     for (one, _), (other, _) in zip(streams(stem_file), streams(path), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -300,26 +308,11 @@ def test_training_uses_the_sum_of_the_stems_and_evaluation_the_mixture(stem_file
     np.testing.assert_array_equal(load(track).mixture, mixture)
 
 
-def test_without_ffmpeg_the_error_says_what_is_needed(stem_file, tmp_path, monkeypatch):
-    root = trees.musdb18(tmp_path / "mp4", {"train": [FALCON]}, stem_file)
-    (track,) = MUSDB18(root=root).tracks("train")
-    vocals = track.stems["vocals"][0]
-    info = probe(vocals)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    needed = re.escape(f"{FALCON}.stem.mp4: ffmpeg not found, needed for .mp4; install it")
-    with pytest.raises(AudioError, match=needed):
-        probe(vocals)
-    with pytest.raises(AudioError, match=needed):
-        read_sum([Piece(vocals, info)], 44100, 2, 1000, 10)
-    with pytest.raises(CorpusError, match=f"4 unusable files: .*{needed}"):
-        songs_of([(0, track)], AudioSpec(44100, 2, ("vocals",)))
-
-
 @pytest.mark.parametrize("content", [b"", b"not a film at all" * 50])
 def test_a_file_that_is_no_stem_file_is_named(tmp_path, content):
     path = tmp_path / "broken.stem.mp4"
     path.write_bytes(content)
-    with pytest.raises(AudioError, match=r"broken\.stem\.mp4: (the file is empty|not readable by ffmpeg)"):
+    with pytest.raises(AudioError, match=r"broken\.stem\.mp4: (the file is empty|not readable as audio)"):
         probe(Stream(path, 0))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ def level(path: Path, value: float = 0.1, *, rate: int = 8000, channels: int = 1
     subtype = "FLOAT" if path.suffix == ".wav" else "PCM_16"
     soundfile.write(path, np.full((frames, channels), value, np.float32), rate, subtype=subtype)
     return path
+
+
+def example_stem() -> Path:
+    """Return six seconds of a song of MUSDB18 that stempeg ships, which cannot be imported without ffmpeg."""
+    (found,) = Path(find_spec("stempeg").origin).parent.glob("data/*.stem.mp4")
+    return found
 
 
 def musdb_names() -> dict[str, list[str]]:

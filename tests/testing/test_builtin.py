@@ -4,8 +4,6 @@ import shutil
 from pathlib import Path
 from uuid import NAMESPACE_DNS, uuid5
 
-import stempeg
-
 from sepkit.plugins import BUILTIN
 from sepkit.registry import REGISTRIES
 from sepkit.testing import conformance
@@ -32,7 +30,7 @@ def musdb18hq(root: Path) -> None:
 
 
 def musdb18(root: Path) -> None:
-    stem_file = Path(shutil.copy(stempeg.example_stem_path(), root / "example.stem.mp4"))
+    stem_file = Path(shutil.copy(trees.example_stem(), root / "example.stem.mp4"))
     trees.musdb18(root / "data" / "musdb18", some_names(), stem_file)
 
 

@@ -1,31 +1,27 @@
-"""Files that strangers made: opened, probed and decoded by other processes, which may hang, crash or swell instead.
+"""Decode untrusted files in a child process, so that only this one hangs, crashes or swells.
 
-What libsndfile reads goes to one child process that lives as long as it behaves, see `decoder_process`; the rest goes
-to a new ffmpeg each.
+It lives as long as it behaves, see `decoder_process`, and serves one file after the other.
 """
 
 import json
 import os
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from sepkit.audio import ffmpeg
-from sepkit.audio.damage import truncated
-from sepkit.audio.formats import FFMPEG_EXTENSIONS
-from sepkit.audio.probe import AudioInfo, UnreadableError, check_file, check_info
+from sepkit.audio.info import AudioInfo
+from sepkit.audio.opening import check_file
+from sepkit.audio.probe import say_filled, with_length
 from sepkit.audio.read import finite
 from sepkit.audio.tags import Tags
 from sepkit.audio.untrusted import decoder_process
 from sepkit.audio.untrusted.decoder_process import BLOCK, FACTS, HEAD, SAMPLES
-from sepkit.audio.untrusted.integrity import check_ogg, has_trailing_audio, length_is_guessed
-from sepkit.audio.untrusted.sniff import container_of
 from sepkit.audio.untrusted.watched_process import WatchedProcess
 from sepkit.errors import AudioError
 from sepkit.track import AudioFile
@@ -37,23 +33,6 @@ if TYPE_CHECKING:
 START = 60.0
 # Bytes of facts: a few tags of bounded length.
 LONGEST_FACTS = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """Rate, channels and length of a file, and its tags. Where ffmpeg reads it, the length may be off a little."""
-
-    info: AudioInfo
-    tags: Tags
-
-
-@dataclass(frozen=True, slots=True)
-class _Recording:
-    """A file that is being decoded: blocks [time, channel], and the frames that may be missing at the end."""
-
-    header: Header
-    parts: "Generator[Samples, None, None]"
-    tolerance: int = 0
 
 
 class Decoder:
@@ -69,6 +48,8 @@ class Decoder:
         self._child: WatchedProcess | None = None
         self._greeted = self._streaming = False
         self._warned: set[AudioFile] = set()
+        self._filled: set[Path] = set()
+        self._latest: tuple[tuple[Path, int, int], AudioInfo] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -86,92 +67,66 @@ class Decoder:
             self._child.end()
         self._child, self._greeted, self._streaming = None, False, False
 
-    def header(self, path: Path) -> Header:
-        """Return what a file says of itself.
+    def header(self, path: Path) -> AudioInfo:
+        """Return what a file is, and its tags. A length that it does not state is counted once, and remembered.
 
         Raises:
             AudioError: no such file, a folder or a special file, empty, not audio that can be read here, a header
-                beyond all bounds, no ffmpeg where it is needed; or it hangs or crashes who reads it.
+                beyond all bounds, or truncated; or it hangs or crashes its decoder.
         """
-        recording = self._open(path, 0, 0)
-        for _ in recording.parts:
-            pass
-        return recording.header
+        check_file(path)
+        status = path.stat()
+        stamp = (path.absolute(), status.st_size, status.st_mtime_ns)
+        if self._latest is None or self._latest[0] != stamp:
+            self._latest = (stamp, self._described(path))
+        return self._latest[1]
 
     def blocks(self, path: Path, start: int = 0, frames: int | None = None) -> "Iterator[Samples]":
         """Yield frames [start, start + frames) as blocks [channel, time] of at most a second, at the file's own rate.
 
-        Fewer where the file ends before; all to its end if `frames` is None. What is not finite becomes 0, with one
-        warning for each file.
+        Fewer where the file ends before; all to its end if `frames` is None. What is not finite becomes 0, and gaps in
+        its timestamps silence, with one warning each for each file.
 
         Raises:
             AudioError: see `header`; also a file that breaks off before its header says.
         """
-        recording = self._open(path, start, frames)
-        info, decoded = recording.header.info, 0
-        with closing(recording.parts) as parts:
+        info = self.header(path)
+        wanted = max(0, info.frames - start if frames is None else min(frames, info.frames - start))
+        if not wanted:
+            return
+        known = {"sample_rate": info.sample_rate, "channels": info.channels, "frames": info.frames}
+        self._ask(path, "decode", known={**known, "counted": info.counted}, start=start, frames=wanted)
+        with closing(self._parts(path, info.channels)) as parts:
             for part in parts:
-                decoded += len(part)
                 yield finite(np.ascontiguousarray(part.T), path, self._warned)
-        wanted = info.frames - start if frames is None else min(frames, info.frames - start)
-        if wanted - decoded > recording.tolerance:
-            raise truncated(path, (start + decoded) / info.sample_rate, info.seconds)
 
-    def _open(self, path: Path, start: int, frames: int | None) -> _Recording:
-        check_file(path)
-        guessed, longer = length_is_guessed(path), has_trailing_audio(path)
-        if longer:
-            ffmpeg.require(path, "an mp3 that goes on behind its end")
-        if path.suffix.lower() in FFMPEG_EXTENSIONS or longer or (guessed and ffmpeg.available()):
-            return self._open_ffmpeg(path, start, frames)
-        try:
-            header = self._ask(path, start, frames)
-        except UnreadableError as error:
-            return self._open_otherwise(path, start, frames, error)
-        parts = self._parts(path, header.info.channels)
-        header = replace(header, tags=self._all_tags(path, header.tags))
-        return _Recording(header, parts, _tolerance(header.info) if guessed else 0)
+    def _described(self, path: Path) -> AudioInfo:
+        self._ask(path, "describe")
+        facts = self._rest(path)
+        rate, channels, frames = facts["info"]
+        info = with_length(path, rate, channels, frames, lambda _: self._counted(path))
+        return replace(info, tags=Tags(**facts["tags"]))
 
-    def _open_otherwise(self, path: Path, start: int, frames: int | None, error: UnreadableError) -> _Recording:
-        """Whatever a file is called, ffmpeg may know it."""
-        kind = container_of(path)
-        if not ffmpeg.available():
-            if kind:
-                raise AudioError(
-                    f"{path}: not readable as audio: it looks like {kind}; ffmpeg would be needed: install it"
-                ) from None
-            raise error
-        try:
-            return self._open_ffmpeg(path, start, frames)
-        except AudioError:
-            if kind:
-                raise
-            raise error from None
+    def _counted(self, path: Path) -> int:
+        self._ask(path, "count")
+        return int(self._rest(path)["frames"])
 
-    def _all_tags(self, path: Path, tags: Tags) -> Tags:
-        """An AIFF file may hold its tags as ID3, which libsndfile leaves out."""
-        if path.suffix.lower() not in (".aiff", ".aif") or tags.artist or not ffmpeg.available():
-            return tags
-        with suppress(AudioError):
-            found = ffmpeg.container(path, self._patience).tags
-            return Tags(tags.title or found.title, found.artist, tags.comment or found.comment)
-        return tags
-
-    def _open_ffmpeg(self, path: Path, start: int, frames: int | None) -> _Recording:
-        check_ogg(path)
-        container = ffmpeg.container(path, self._patience)
-        info = AudioInfo(container.sample_rate, container.channels, container.frames)
-        check_info(path, info)
-        parts = ffmpeg.container_blocks(path, container, start, frames, self._patience)
-        return _Recording(Header(info, container.tags), parts, container.tolerance)
-
-    def _ask(self, path: Path, start: int, frames: int | None) -> Header:
+    def _ask(self, path: Path, do: Literal["describe", "count", "decode"], **about: object) -> None:
         child = self._ready_child(path)
         self._streaming = True
-        request = {"folder": str(Path.cwd()), "path": str(path), "start": start, "frames": frames}
+        request = {"folder": str(Path.cwd()), "path": str(path), "do": do, **about}
         child.send(json.dumps(request).encode() + b"\n")
-        facts = self._facts(child, path, self._message(child, path)[1])
-        return Header(AudioInfo(**facts["info"]), Tags(**facts["tags"]))
+
+    def _rest(self, path: Path) -> dict[str, Any]:
+        """Return the facts of the rest of a reply, which has no samples."""
+        child, facts = self._child, dict[str, Any]()
+        assert child
+        while True:
+            kind, content = self._message(child, path)
+            if kind == SAMPLES:
+                self._streaming = False
+                return facts
+            facts |= self._facts(child, path, content)
 
     def _ready_child(self, path: Path) -> WatchedProcess:
         """The child, waiting for a request: a new one if there is none, or if it is in the middle of another reply."""
@@ -191,11 +146,12 @@ class Decoder:
             while self._child is child:
                 kind, content = self._message(child, path)
                 if kind == FACTS:
-                    self._facts(child, path, content)
-                if not len(content):
+                    self._say_filled(path, self._facts(child, path, content).get("silence", 0.0))
+                elif len(content):
+                    yield content.view(np.float32).reshape(-1, channels)
+                else:
                     self._streaming = False
                     return
-                yield content.view(np.float32).reshape(-1, channels)
             raise RuntimeError(f"{path}: its blocks ended when another file was opened")
         finally:
             if self._child is child and self._streaming:
@@ -223,8 +179,13 @@ class Decoder:
         facts: dict[str, Any] = json.loads(content.tobytes())
         if "error" in facts:
             self._streaming = False
-            raise (UnreadableError if facts.get("unreadable") else AudioError)(facts["error"])
+            raise AudioError(facts["error"])
         return facts
+
+    def _say_filled(self, path: Path, seconds: float) -> None:
+        if seconds and path not in self._filled:
+            self._filled.add(path)
+            say_filled(path, seconds)
 
     def _lost(self, path: Path, what: str) -> AudioError:
         self.close()
@@ -235,8 +196,3 @@ def _child_process(patience: float) -> WatchedProcess:
     # The parent's own path, and not the working folder, where a stranger's numpy.py may lie.
     search = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
     return WatchedProcess([sys.executable, "-P", "-m", decoder_process.__name__], patience, {**os.environ, **search})
-
-
-def _tolerance(info: AudioInfo) -> int:
-    """The frames that a guessed length may be off: half a second, and a hundredth of a long file."""
-    return max(info.sample_rate // 2, info.frames // 100)

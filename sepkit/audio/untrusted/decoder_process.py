@@ -1,12 +1,17 @@
-"""The child process of `Decoder`: opens files with libsndfile, one after the other, and may hang or crash doing so.
+"""The child process of `Decoder`: opens files one after the other, and may hang or crash doing so.
 
-A request is a line of JSON on stdin: the working folder, a path, the first frame, and how many frames (null: all). The
-reply is a sequence of messages on stdout, each with its kind and its length in bytes before it: facts, that is JSON;
-then samples, float32 [time, channel]; then samples of length 0. Facts that hold an error end a reply at any place.
+A request is a line of JSON on stdin: the working folder, a path, what to do ("describe", "count" or "decode"), and to
+decode: what is known of the file, the first frame, and how many frames. The reply is a sequence of messages
+on stdout, each with its kind and its length in bytes before it: facts, that is JSON, or samples, float32 [time,
+channel]. The facts are rate, channels, frames (null if they have to be counted) and tags; or the frames that were
+counted; or, at the end, how much was filled with silence; or nothing, as a sign of life. Samples of length 0 end a
+reply, and so do facts that hold an error, at any place.
 """
 
 import json
+import logging
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -15,15 +20,15 @@ from pathlib import Path
 from queue import SimpleQueue
 from struct import Struct
 from threading import Thread
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from sepkit.audio.probe import UnreadableError, opened
-from sepkit.audio.read import file_blocks
-from sepkit.audio.tags import LONGEST_TAG, Tags
+import av.logging
+
+from sepkit.audio.damage import damaged
+from sepkit.audio.info import AudioInfo
+from sepkit.audio.opening import opened
+from sepkit.audio.source import Source
 from sepkit.errors import AudioError, reason
-
-if TYPE_CHECKING:
-    import soundfile
 
 HEAD = Struct("=cI")
 FACTS, SAMPLES = b"F", b"S"
@@ -31,18 +36,29 @@ FACTS, SAMPLES = b"F", b"S"
 BLOCK = 2**20
 # Address space.
 MOST_BYTES = 2 * 2**30
+# What FFmpeg says of a file that is not whole, and then ends as if it were.
+_COMPLAINT = re.compile("partial file|ended prematurely")
+
+
+class _Complaints(logging.Handler):
+    """Listens to FFmpeg's log for a file that is not whole."""
+
+    heard = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard = self.heard or bool(_COMPLAINT.search(record.getMessage()))
 
 
 def main() -> None:
     """Answer requests until stdin closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory()
-    out = _take_stdout()
+    out, complaints = _take_stdout(), _listen_to_ffmpeg()
     requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
     Thread(target=_receive, args=(requests,), daemon=True).start()
     _tell(out, {})
     while True:
-        _answer(out, **requests.get())
+        _answer(out, complaints, **requests.get())
 
 
 def _limit_memory() -> None:
@@ -63,6 +79,15 @@ def _take_stdout() -> BinaryIO:
     return out
 
 
+def _listen_to_ffmpeg() -> _Complaints:
+    complaints, log = _Complaints(), logging.getLogger("libav")
+    log.addHandler(complaints)
+    log.propagate = False
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)  # the next file may have the same damage
+    return complaints
+
+
 def _receive(requests: "SimpleQueue[dict[str, Any]]") -> None:
     """In a thread, so that a parent that is gone is noticed by a child that hangs."""
     for line in sys.stdin.buffer:
@@ -70,17 +95,28 @@ def _receive(requests: "SimpleQueue[dict[str, Any]]") -> None:
     os._exit(0)
 
 
-def _answer(out: BinaryIO, folder: str, path: str, start: int, frames: int | None) -> None:
+def _answer(
+    out: BinaryIO, complaints: _Complaints, folder: str, path: str, do: str, known: dict[str, Any] | None = None,
+    start: int = 0, frames: int = 0,
+) -> None:  # fmt: skip
+    complaints.heard = False
     try:
         os.chdir(folder)
-        with opened(Path(path)) as (sound, info):
-            _tell(out, {"info": asdict(info), "tags": asdict(_tags(sound))})
-            block = min(info.sample_rate, BLOCK // info.channels)
-            for samples in file_blocks(sound, Path(path), start, info.frames if frames is None else frames, block):
-                _send(out, SAMPLES, samples.data.cast("B"))
+        with opened(Path(path), AudioInfo(**known) if known else None) as source:
+            if do == "describe":
+                _tell(out, {"info": [source.sample_rate, source.channels, source.frames], "tags": asdict(source.tags)})
+            elif do == "count":
+                done = source.count(lambda: _tell(out, {}))
+                _tell(out, {"frames": done})
+            else:
+                done = _decode(out, source, start, frames)
+            if do != "describe" and complaints.heard:
+                total = source.frames and source.frames / source.sample_rate
+                raise damaged(Path(path), done / source.sample_rate, total)
+            _tell(out, {"silence": source.silence})
         _send(out, SAMPLES, b"")
     except AudioError as error:
-        _tell(out, {"error": str(error), "unreadable": isinstance(error, UnreadableError)})
+        _tell(out, {"error": str(error)})
     except MemoryError:
         limit = f"more than {MOST_BYTES / 2**30:.0f} GB of memory"
         _tell(out, {"error": f"{path}: takes {limit} to decode; it may be damaged: export it again"})
@@ -88,8 +124,15 @@ def _answer(out: BinaryIO, folder: str, path: str, start: int, frames: int | Non
         _tell(out, {"error": f"{path}: decoding failed ({reason(error)}); fetch or export the file again"})
 
 
-def _tags(sound: "soundfile.SoundFile") -> Tags:
-    return Tags(*(getattr(sound, name)[:LONGEST_TAG].strip() for name in ("title", "artist", "comment")))
+def _decode(out: BinaryIO, source: Source, start: int, frames: int) -> int:
+    """Send blocks; return the frame behind the last one."""
+    for samples in source.blocks(start, frames, min(source.sample_rate, BLOCK // source.channels)):
+        if len(samples):
+            _send(out, SAMPLES, samples.data.cast("B"))
+            start += len(samples)
+        else:
+            _tell(out, {})
+    return start
 
 
 def _tell(out: BinaryIO, facts: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ _CONTROLS = bytes({*range(32)} - {*b"\t\n\r"})
 
 
 def container_of(path: Path) -> str | None:
-    """Return the name of the container that a file starts as, if it is one that only ffmpeg reads."""
+    """Return the name of the container that a file starts as, if it is one that libsndfile does not read."""
     head = _head(path)
     for at, magic, name in _CONTAINERS:
         if head.startswith(magic, at):

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from sepkit.atomic import replacing
-from sepkit.audio.probe import cause
+from sepkit.audio.libsndfile import cause
 from sepkit.audio.tags import LONGEST_TAG, Tags
 from sepkit.audio.writing import ogg
 from sepkit.audio.writing.encoding import BitDepth, Encoding

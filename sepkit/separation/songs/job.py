@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sepkit.audio.untrusted.decoder import Decoder, Header
+from sepkit.audio.info import AudioInfo
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError, ConfigError
 from sepkit.separation.songs.growing import GrowingStems
 from sepkit.separation.songs.inputs import Song, key_of_name
@@ -61,7 +62,7 @@ class Plan:
     """
 
     song: Song
-    header: Header
+    info: AudioInfo
     files: dict[str, Path]
     start: int
     frames: int | None
@@ -72,8 +73,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Length of what is to be separated, as far as it is known beforehand."""
-        info = self.header.info
-        return (info.frames - self.start if self.frames is None else self.frames) / info.sample_rate
+        return (self.info.frames - self.start if self.frames is None else self.frames) / self.info.sample_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +110,23 @@ class Job:
         if song.path.is_dir():
             raise AudioError(f"{song.path}: no song in this folder")
         try:
-            header = self.decoder.header(song.path)
+            info = self.decoder.header(song.path)
         except AudioError:
             if song.searched and provenance_in_head(song.path):
                 return None
             raise
-        if song.searched and is_stem(header.tags):
+        if song.searched and is_stem(info.tags):
             return None
-        files = self._files(song, header)
+        files = self._files(song, info)
         provenance = Provenance.of(song.path, self.separator.model.checksum, self._settings(list(files)))
         replaces, reason = self.wish.overwrite or self.wish.skip_existing, ""
         self.wish.output.check(files.values(), overwrite=replaces)
         if self.wish.skip_existing:
-            reason = self._difference(files, provenance, header.info.sample_rate)
+            reason = self._difference(files, provenance, info.sample_rate)
             if reason == COMPLETE:
                 return Written(files, None, skipped=True, reason=reason)
-        start, frames = self._part(song, header, files)
-        return Plan(song, header, files, start, frames, provenance, replaces, reason)
+        start, frames = self._part(song, info, files)
+        return Plan(song, info, files, start, frames, provenance, replaces, reason)
 
     def grow(self, plan: Plan, folder: Path, progress: Progress) -> GrowingStems:
         """Separate a song into stems that grow in `folder`.
@@ -134,7 +134,7 @@ class Job:
         Raises:
             AudioError: the song breaks off, memory does not suffice, or the disk is full.
         """
-        rate, channels = plan.header.info.sample_rate, plan.header.info.channels
+        rate, channels = plan.info.sample_rate, plan.info.channels
         together = [MIXTURE] if self.wish.output.all_in_one else []
         stems = GrowingStems(folder, [*together, *plan.files], channels)
         blocks = (torch.from_numpy(block) for block in self.decoder.blocks(plan.song.path, plan.start, plan.frames))
@@ -159,9 +159,9 @@ class Job:
         """
         encoding = self.wish.output.encoding
         gain = stems.safe_gain if encoding.scales else 1.0
-        tags = replace(plan.header.tags, comment=plan.provenance.comment(stems.frames))
+        tags = replace(plan.info.tags, comment=plan.provenance.comment(stems.frames))
         try:
-            finished = stems.convert(plan.files, encoding, plan.header.info.sample_rate, tags, gain)
+            finished = stems.convert(plan.files, encoding, plan.info.sample_rate, tags, gain)
             publish(finished, folder / "before", overwrite=plan.replaces)
         except OSError as error:
             raise self._unwritable(plan, error) from None
@@ -187,30 +187,30 @@ class Job:
             return ""
         return next(filter(None, [*differences, *missing]), COMPLETE)
 
-    def _files(self, song: Song, header: Header) -> dict[str, Path]:
+    def _files(self, song: Song, info: AudioInfo) -> dict[str, Path]:
         """Return the files of a song, if no other song of this run gets them, and none of them is a song."""
         wanted = self.wish.stems or self.separator.stems
         if not self.wish.output.one_file:
             wanted = tuple(stem for stem in self.separator.stems if stem in wanted)
-        files = self.wish.output.targets(song.track, header.tags, wanted)
+        files = self.wish.output.targets(song.track, info.tags, wanted)
         for file in set(files.values()):
-            if file.resolve() in self.songs and not read_stem(file, header.info.sample_rate, self.decoder):
+            if file.resolve() in self.songs and not read_stem(file, info.sample_rate, self.decoder):
                 raise ConfigError(f"{file} is one of the songs, and would be replaced; give another -o")
             other = self._taken.setdefault(key_of_name(str(file.resolve())), song.path)
             if other != song.path:
                 raise ConfigError(f"{file} is already what {other} becomes; put {{track}} into --template")
         return files
 
-    def _part(self, song: Song, header: Header, files: dict[str, Path]) -> tuple[int, int | None]:
+    def _part(self, song: Song, info: AudioInfo, files: dict[str, Path]) -> tuple[int, int | None]:
         """Return the first frame and the number of frames that are wanted, if the format can hold them."""
-        rate, wish = header.info.sample_rate, self.wish
+        rate, wish = info.sample_rate, self.wish
         start = round(wish.start * rate)
-        if start >= header.info.frames:
-            raise ConfigError(f"{song.path}: lasts {header.info.seconds:.1f} s, and --start is {wish.start:g}")
-        rest = header.info.frames - start
+        if start >= info.frames:
+            raise ConfigError(f"{song.path}: lasts {info.seconds:.1f} s, and --start is {wish.start:g}")
+        rest = info.frames - start
         frames = min(rest, max(1, round(wish.duration * rate))) if wish.duration else None
         for file in files.values():
-            wish.output.encoding.check(file, rate, header.info.channels, rest if frames is None else frames)
+            wish.output.encoding.check(file, rate, info.channels, rest if frames is None else frames)
         return start, frames
 
     def _settings(self, stems: list[str]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Formatter
 from typing import get_args
 
-from sepkit.audio.formats import EXTENSIONS, FFMPEG_EXTENSIONS
+from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.tags import Tags
 from sepkit.audio.writing.encoding import BitDepth, Encoding, Format
 from sepkit.errors import ConfigError, did_you_mean
@@ -103,7 +103,7 @@ def _format_of(path: Path) -> Format | None:
     found = [known for known in FORMATS if name.endswith(f".{known}")]
     if found:
         return found[0]
-    if name.endswith((*EXTENSIONS, *FFMPEG_EXTENSIONS)):
+    if name.endswith(EXTENSIONS):
         raise ConfigError(f"-o {path}: cannot write that format; it writes {', '.join(FORMATS)}, or name a folder")
     return None
 

@@ -70,15 +70,15 @@ def read_stem(file: Path, sample_rate: int, decoder: Decoder) -> StemOnDisk | No
     It is complete if it has this rate in Hz, and the frames that it was made with.
     """
     try:
-        header = decoder.header(file)
+        info = decoder.header(file)
     except AudioError:
         provenance = provenance_in_head(file)
         return provenance and StemOnDisk(provenance, complete=False)
-    found = _COMMENT.fullmatch(header.tags.comment)
+    found = _COMMENT.fullmatch(info.tags.comment)
     if not found:
         return None
-    frames, complete = header.info.frames, False
-    if header.info.sample_rate == sample_rate and 0 <= frames - int(found[4]) <= _PADDING:
+    frames, complete = info.frames, False
+    if info.sample_rate == sample_rate and 0 <= frames - int(found[4]) <= _PADDING:
         with suppress(AudioError):
             list(decoder.blocks(file, frames - 1, 1))  # headers outlive their audio
             complete = True

@@ -1,0 +1,110 @@
+"""Which library reads a file: libsndfile, if it opens it and its length is a fact; else FFmpeg's, through PyAV."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from sepkit.audio.damage import UnreadableError, truncated
+from sepkit.audio.info import AudioInfo, check_bounds
+from sepkit.audio.libsndfile import LibsndfileSource
+from sepkit.audio.pyav import PyAVSource
+from sepkit.audio.source import Source
+from sepkit.audio.untrusted.integrity import check_ogg, tagged_frames
+from sepkit.audio.untrusted.sniff import container_of
+from sepkit.errors import AudioError, did_you_mean
+from sepkit.track import AudioFile, Stream
+
+# Frames of an mp3, each of up to 1152 samples, by which its tag may be off.
+_MISCOUNTED = 2
+# Samples that encoders of mp3 add, and libsndfile leaves out where the tag says so.
+_MPEG_PADDING = 3 * 1152
+
+
+@contextmanager
+def opened(file: AudioFile, known: AudioInfo | None = None, *, seeks: bool = False) -> "Iterator[Source]":
+    """Yield an open file.
+
+    Args:
+        file: A file, or one audio stream of it.
+        known: What is known of it from an earlier opening, or the length of a part that is wanted of it. Nothing is
+            checked again then.
+        seeks: Decode only what is needed; see `PyAVSource`.
+
+    Raises:
+        AudioError: no such file, a folder or a special file, empty, truncated, not audio that can be read here, or
+            with a header beyond all bounds.
+    """
+    check_file(file.path if isinstance(file, Stream) else file)
+    with closing(_known(file, known, seeks=seeks) if known else _checked(file)) as source:
+        check_bounds(file, source.sample_rate, source.channels, source.frames)
+        yield source
+
+
+def _known(file: AudioFile, info: AudioInfo, *, seeks: bool) -> Source:
+    if not (isinstance(file, Stream) or info.counted or container_of(file)):
+        with suppress(UnreadableError):
+            return LibsndfileSource(file)
+    return PyAVSource(file, info.frames, seeks=seeks)
+
+
+def _checked(file: AudioFile) -> Source:
+    if isinstance(file, Stream) or container_of(file):
+        return PyAVSource(file)
+    check_ogg(file)
+    try:
+        sound = LibsndfileSource(file)
+    except UnreadableError as error:
+        try:
+            return PyAVSource(file)
+        except UnreadableError:
+            raise error from None
+    if sound.frames is not None and (not sound.is_mpeg or _states_its_length(sound, file)):
+        return sound
+    sound.close()
+    return PyAVSource(file)
+
+
+def _states_its_length(sound: LibsndfileSource, path: Path) -> bool:
+    """Whether a file of MPEG audio has a tag with its length, that many frames, and no other file behind them.
+
+    libsndfile guesses from the first frame otherwise: after a quiet start, a fifth of a song is the whole.
+    """
+    tagged = tagged_frames(path)
+    if not tagged:
+        return False
+    with closing(PyAVSource(path)) as other:
+        held, frames = other.packets()
+    stated = frames * tagged // max(1, held)  # samples
+    if held < tagged - _MISCOUNTED:
+        sound.close()
+        raise truncated(path, frames / sound.sample_rate, stated / sound.sample_rate)
+    close = 0 <= held - tagged <= _MISCOUNTED and 0 <= stated - (sound.frames or 0) <= _MPEG_PADDING
+    return close and sound.has_end()
+
+
+def check_file(path: Path) -> None:
+    """Raise AudioError for what is no file with something in it. Opens nothing: to open a FIFO may last for ever."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise AudioError(f"{path}: no such file{_close_to(path)}") from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path}: cannot be looked up ({getattr(error, 'strerror', None) or error})") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioError(f"{path}: a folder, not an audio file")
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(f"{path}: not a regular file")
+    if status.st_size == 0:
+        raise AudioError(f"{path}: the file is empty")
+    if not os.access(path, os.R_OK):
+        raise AudioError(f"{path}: cannot be read (Permission denied)")
+
+
+def _close_to(path: Path) -> str:
+    """Return the file in the same folder that may be meant, as the end of a message, or nothing."""
+    with suppress(OSError, ValueError):
+        hint = did_you_mean(path.name, (other.name for other in path.parent.iterdir() if other.is_file()))
+        return hint and f".{hint}"
+    return ""
