@@ -9,11 +9,12 @@ import torch
 from sepkit import config as configs
 from sepkit.checkpoints import model_file
 from sepkit.config import RunConfig
-from sepkit.errors import ConfigError, TrainingError
+from sepkit.errors import ConfigError
 from sepkit.evaluation.estimates import ModelEstimates
 from sepkit.evaluation.evaluate import Evaluation, Job, evaluate
 from sepkit.separation import Separator
 from sepkit.training.keeping.run_directory import RunDirectory
+from sepkit.training.loop import Outcome
 from sepkit.training.start import Start, begin
 
 # Rendered in seconds, and enough to learn from.
@@ -30,22 +31,26 @@ class DemoResult:
     evaluation: Evaluation
 
 
-def run_demo(folder: Path, device: torch.device, epochs: int | None, say: Callable[[str], None]) -> DemoResult:
-    """Train `tiny-cpu` on the synthetic corpus in `folder`, and separate and score a song that it never heard.
+def train_demo(folder: Path, device: torch.device, epochs: int | None, say: Callable[[str], None]) -> Outcome:
+    """Train `tiny-cpu` on the synthetic corpus in `folder`. A demo of the same settings that was stopped goes on.
 
-    Running it again replaces the model and the stems, and keeps the songs.
+    Raises:
+        ConfigError: `folder` holds a run of something else.
     """
-    config = demo_config(folder, epochs)
-    if RunDirectory(folder / "checkpoints").used() and not (folder / "songs" / "recipe.txt").exists():
+    config, run = demo_config(folder, epochs), RunDirectory(folder / "checkpoints")
+    if run.used() and not (folder / "songs" / "recipe.txt").exists():
         raise ConfigError(f"{folder} holds a run that is not the demo's; give another --output-dir")
     say(f"Rendering songs in {folder / 'songs'}")
-    dataset = config.datasets[0]
-    track = dataset.tracks("test")[0]
+    config.datasets[0].tracks("all")
     say(f"Training a model for {', '.join(config.audio.sources)}")
-    outcome = begin(config, folder / "checkpoints", device, Start(overwrite=True))
-    if outcome.signal:
-        raise TrainingError("the demo was interrupted; run it again")
-    model = outcome.run.best_model
+    goes_on = run.last_state.exists() and _same(run.config, config)
+    return begin(config, run.path, device, Start(resume=goes_on, overwrite=not goes_on))
+
+
+def score_demo(folder: Path, device: torch.device, say: Callable[[str], None]) -> DemoResult:
+    """Separate and score a song that the trained model never heard, whatever an earlier demo has left."""
+    config, model = demo_config(folder), RunDirectory(folder / "checkpoints").best_model
+    track = config.datasets[0].tracks("test")[0]
     separator = Separator(model_file.load(model), device)
     mixture = track.mixture
     assert isinstance(mixture, Path)
@@ -63,6 +68,14 @@ def demo_config(folder: Path, epochs: int | None = None) -> RunConfig:
     if epochs:
         values["train"]["epochs"] = epochs
     return configs.validate(values, "the demo")
+
+
+def _same(file: Path, config: RunConfig) -> bool:
+    """Return whether a run's config is this one; the songs may lie elsewhere, or be spelled otherwise."""
+    try:
+        return configs.load(file).model_copy(update={"datasets": config.datasets}) == config
+    except ConfigError:
+        return False
 
 
 def _tiny_cpu() -> Path:

@@ -1,10 +1,12 @@
 """`sepkit demo`"""
 
 from pathlib import Path
+from signal import Signals
 
 import click
 
 from sepkit.cli import options
+from sepkit.cli.command_line import again
 from sepkit.cli.verb import Report, Verb
 from sepkit.terminal import say
 
@@ -17,13 +19,22 @@ from sepkit.terminal import say
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Train shorter, or longer.")
 @options.device
 def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
-    """The whole way in about two minutes, nothing downloaded: make songs, train, separate, evaluate."""
+    """The whole way in about two minutes, nothing downloaded: make songs, train, separate, evaluate.
+
+    Stopped by Ctrl-C or SIGTERM, the same command goes on.
+    """
     from sepkit import device as devices
-    from sepkit.demo import run_demo
+    from sepkit.demo import score_demo, train_demo
     from sepkit.evaluation.output.summary import summarise
     from sepkit.evaluation.output.tables import tables
 
-    result = run_demo(output_dir, devices.choose(device), epochs, say)
+    chosen = devices.choose(device)
+    outcome = train_demo(output_dir, chosen, epochs, say)
+    if outcome.signal:
+        name, command = Signals(outcome.signal).name, again(click.get_current_context())
+        stopped = f"Stopped by {name} in the training, after step {outcome.steps}. Go on with:"
+        return Report({"signal": name, "go_on": command}, [stopped, f"  {command}"], exit_code=128 + outcome.signal)
+    result = score_demo(output_dir, chosen, say)
     data = {
         "model": str(result.model),
         "mixture": str(result.mixture),
@@ -37,7 +48,7 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
         f"  {result.mixture}  (the song, never heard in training)",
         *(f"  {file}" for file in result.stems.values()),
         "Next, your own songs in data/train/<song>/{mixture,vocals}.wav:",
-        "  sepkit train configs/vocals.toml",
+        f"  sepkit train configs/{'vocals-cpu' if chosen.type == 'cpu' else 'vocals'}.toml",
         "Or this little model on any song of yours (it knows synthetic voices only):",
         f"  sepkit separate song.mp3 -m {result.model}",
     ]

@@ -9,6 +9,7 @@ import click
 from sepkit.cli import options
 from sepkit.cli.command_line import again
 from sepkit.cli.verb import Report, Verb
+from sepkit.terminal import say
 
 if TYPE_CHECKING:
     from sepkit.training.loop import Outcome
@@ -65,6 +66,9 @@ def train(
     run_config = configs.load(
         config, overrides, configs.Shortcuts(data_dir=data_dir, target=target, batch_size=batch_size, epochs=epochs)
     )
+    for dataset in run_config.datasets:
+        if dataset.name == "synthetic":
+            say("The songs are synthetic: to learn from your own, add --data-dir data/train")
     start = Start(resume=resume, resume_from=resume_from, overwrite=overwrite)
     outcome = begin(run_config, output_dir, devices.choose(device), start)
     data = {

@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import count, islice
-from time import perf_counter
 
 from sepkit.config import RunConfig
 from sepkit.data import prepared
@@ -11,9 +10,6 @@ from sepkit.data.chunks import Batch, Chunks, Share, tensors
 from sepkit.data.corpus import training_songs, validation_songs, validation_tracks
 from sepkit.data.draw import Draw, Recipe, aligned
 from sepkit.data.workers import in_order
-
-# Chunks that are read to tell how long reading one takes.
-TRIED = 4
 
 
 class Data:
@@ -65,21 +61,15 @@ class Data:
         return self._load(Chunks(self._config.audio, self._frames), recipes, waiting)
 
     def advice(self) -> str:
-        """Return what preparing the corpus would gain, measured here; nothing if it is prepared."""
+        """Return how to prepare the songs that are not; nothing if all are."""
         songs = [*self.train_songs, *self.validation_songs]
         missing = [song for song in songs if not song.prepared]
         if not missing:
             return ""
-        recipes = [self._draw(index) for index in range(TRIED)]
-        self._chunks(Share(recipes, 0, 1))
-        started = perf_counter()
-        self._chunks(Share(recipes, 0, TRIED))
-        milliseconds = (perf_counter() - started) / TRIED * 1000
         size = sum(prepared.size(song, self._config.audio) for song in missing)
         return (
-            f"{len(missing)} of {len(songs)} songs are not prepared: a chunk takes {milliseconds:.0f} ms. "
-            f"`sepkit data prepare`, with the same config, --data-dir and --target, makes it 1 or 2 ms "
-            f"({prepared.gigabytes(size)} on disk)"
+            f"{len(missing)} of {len(songs)} songs are not prepared: `sepkit data prepare`, with the same config, "
+            f"--data-dir and --target, decodes them once ({prepared.gigabytes(size)} on disk)"
         )
 
     def _steps_to_cover(self) -> int:

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.search import walk
 from sepkit.component import DatasetConfig
-from sepkit.datasets.split import hashed
+from sepkit.datasets.split import split_by_hash
 from sepkit.datasets.stem_names import left_out, mixtures
 from sepkit.errors import CorpusError, did_you_mean_path
 from sepkit.track import Track
@@ -107,17 +107,11 @@ class Folder(DatasetConfig):
                     raise CorpusError(f'{key} = "{pattern}" matches no song in {self.root.resolve()}; songs: {songs}')
 
     def _validation_groups(self, tracks: list[Track]) -> set[str]:
-        """The groups of the songs that match a pattern, or those whose hashed name falls into the share.
-
-        So a song keeps its split when others are added; only in a corpus so small that none falls into the share, the
-        lowest hash is taken.
-        """
+        """The groups of the songs that match a pattern, or of the share that their hash decides."""
         if self.validation:
             return _groups_of(tracks, self.validation)
-        groups = sorted({t.group for t in tracks}, key=hashed)
-        if not self.validation_share or len(groups) < 2:
-            return set()
-        return {g for g in groups[:-1] if hashed(g) < self.validation_share} or {groups[0]}
+        splits = split_by_hash({t.group for t in tracks}, test=0.0, validation=self.validation_share)
+        return {group for group, split in splits.items() if split == "validation"}
 
     def _songs(self, folder: Path) -> list[Track]:
         """Return the songs right below a folder."""

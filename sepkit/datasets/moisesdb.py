@@ -6,7 +6,7 @@ split. Pereira et al., "MoisesDB: A dataset for source separation beyond 4-stems
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from unicodedata import normalize
@@ -57,22 +57,22 @@ class MoisesDB(DatasetConfig):
         folders = sorted(path.parent for path in root.glob("*/data.json"))
         if not folders:
             raise CorpusError(f"no songs in {self.root.resolve()}. Expected {_LAYOUT}")
-        split_of = self._split_of({folder.name for folder in folders})
+        splits = self._splits({folder.name for folder in folders})
         faults: list[str] = []
-        songs = [_caught(self._song, folder, faults) for folder in folders if split in ("all", split_of(folder.name))]
+        songs = [_caught(self._song, folder, faults) for folder in folders if split in ("all", splits[folder.name])]
         if faults:
             raise CorpusError(f"{len(faults)} songs cannot be used: {'; '.join(faults)}")
         return [song for song in songs if song]
 
-    def _split_of(self, known: set[str]) -> Callable[[str], str]:
-        """Return what tells the split of a song: the file of splits, or the hash of the uuid without one."""
+    def _splits(self, known: set[str]) -> Mapping[str, str]:
+        """Return the split of each song: from the file of splits, or by the hash of the uuid without one."""
         if not self.splits:
-            return split_by_hash
+            return split_by_hash(known)
         listed = _read_splits(Path(self.splits))
         unknown = sorted(set(listed) - known)
         if unknown:
             raise CorpusError(f"{self.splits}: no songs of {self.root.resolve()}: {', '.join(unknown[:5])}")
-        return lambda uuid: listed.get(uuid, "train")
+        return {uuid: listed.get(uuid, "train") for uuid in known}
 
     def _song(self, folder: Path) -> Track:
         about = _about(folder / "data.json")

@@ -8,6 +8,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from sepkit.datasets.official import facts_of
+from sepkit.datasets.split import with_validation
 from sepkit.errors import CorpusError
 from sepkit.track import AudioFile, Track
 
@@ -32,11 +33,15 @@ def entries(root: Path, split: str, layout: str, is_song: Callable[[Path], bool]
 
 
 def in_split(tracks: Iterable[Track], split: str) -> list[Track]:
-    """Return the tracks of a split, of those in its folders."""
-    validation = set(facts_of("musdb18")["validation"])
-    if split in ("train", "validation"):
-        return [track for track in tracks if (track.name in validation) == (split == "validation")]
-    return list(tracks)
+    """Return the tracks of a split, of those in its folders. Of a part of the corpus without any of the official songs
+    to validate on, one of those to train on is.
+    """
+    found = {track.name: track for track in tracks}
+    if split not in ("train", "validation"):
+        return list(found.values())
+    official = set(facts_of("musdb18")["validation"])
+    splits = with_validation({name: "validation" if name in official else "train" for name in found})
+    return [track for name, track in found.items() if splits[name] == split]
 
 
 def song(name: str, stems: dict[str, AudioFile], mixture: AudioFile) -> Track:

@@ -17,7 +17,7 @@ from pydantic import Field
 from sepkit.cache.file_facts import find_facts
 from sepkit.component import DatasetConfig
 from sepkit.datasets.official import facts_of
-from sepkit.datasets.split import split_by_hash
+from sepkit.datasets.split import Split, split_by_hash, with_validation
 from sepkit.errors import CorpusError, SepkitError
 from sepkit.track import AudioFile, Track
 
@@ -60,7 +60,8 @@ class Slakh2100(DatasetConfig):
         Raises:
             CorpusError: the folder is not Slakh2100, or a song cannot be used.
         """
-        songs = [folder for folder in self._folders() if split in ("all", self._split_of(folder))]
+        splits = self._splits(self._folders())
+        songs = [folder for folder in splits if split in ("all", splits[folder])]
         useful = [folder for folder in songs if {"metadata.yaml", "stems"} <= set(os.listdir(folder))]  # noqa: PTH208
         if len(useful) < len(songs):
             log.warning(
@@ -83,14 +84,21 @@ class Slakh2100(DatasetConfig):
         omitted = set(facts_of("slakh2100")["redux_omits"]) if self.splits == "redux" else set()
         return [path for path in songs if _number(path) not in omitted]
 
-    def _split_of(self, folder: Path) -> str:
-        if folder.parent == self.root:
-            return split_by_hash(folder.name)
+    def _splits(self, folders: Sequence[Path]) -> dict[Path, Split]:
+        """Return the split of each song: the official one, or by hash where there are no folders of splits."""
+        if folders[0].parent == self.root:
+            splits = split_by_hash(folder.name for folder in folders)
+        else:
+            splits = with_validation({folder.name: self._official(folder) for folder in folders})
+        return {folder: splits[folder.name] for folder in folders}
+
+    def _official(self, folder: Path) -> Split:
         number = _number(folder)
         if self.splits == "split2":
             for split, moved in facts_of("slakh2100")["split2_moves"].items():
                 if number in moved:
-                    return str(split)
+                    moved_to: Split = split
+                    return moved_to
         return "train" if number <= 1500 else "validation" if number <= 1875 else "test"
 
     def _song(self, folder: Path, programs: dict[str, Program]) -> Track:

@@ -1,5 +1,6 @@
-"""Splits by name alone, so that a song keeps its split when others are added."""
+"""Splits by name alone, so that a song keeps its split when others are added, with at least one song to validate on."""
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Literal
 
@@ -11,9 +12,24 @@ def hashed(name: str) -> float:
     return int.from_bytes(sha256(name.encode()).digest()[:8]) / 2**64
 
 
-def split_by_hash(name: str) -> Split:
-    """Return "test" for about a tenth of all names, "validation" for another, and "train" for the others."""
-    place = hashed(name)
-    if place < 0.1:
-        return "test"
-    return "validation" if place < 0.2 else "train"
+def split_by_hash(names: Iterable[str], *, test: float = 0.1, validation: float = 0.1) -> dict[str, Split]:
+    """Return the split of each name: about these shares of all names by their hash, and "train" for the others."""
+    places = {name: hashed(name) for name in names}
+    drawn: dict[str, Split] = {
+        name: "test" if place < test else "validation" if place < test + validation else "train"
+        for name, place in places.items()
+    }
+    known = [name for name, split in drawn.items() if split == "validation"]
+    if known and "train" not in drawn.values():
+        drawn[max(known, key=hashed)] = "train"
+    return with_validation(drawn) if validation else drawn
+
+
+def with_validation(splits: dict[str, Split]) -> dict[str, Split]:
+    """Return the splits of the songs that are there, with one to validate on: where none is, as in a small corpus or in
+    a part of a known one, the training song with the lowest hash is.
+    """
+    known = [name for name, split in splits.items() if split == "train"]
+    if len(known) < 2 or "validation" in splits.values():
+        return splits
+    return splits | {min(known, key=hashed): "validation"}

@@ -1,5 +1,6 @@
-"""What a score in dB SDR means to a person who trains a separator."""
+"""What scores mean to a person who trains a separator: a verdict by SDR, which no leak that one hears lets be good."""
 
+from collections.abc import Sequence
 from math import inf
 
 # Upper limit in dB (not included) -> verdict, for the median over songs of the median over one-second frames.
@@ -12,9 +13,31 @@ GUIDE = (
 )
 
 
-def verdict(sdr: float) -> str:
-    """Return what an SDR in dB amounts to."""
-    return next(text for limit, text in GUIDE if sdr < limit or limit == inf)
+# The SDR in dB from which on a verdict is good, and what it is at most beside a leak.
+GOOD = 5.0
+CAPPED = "fair"
+# The largest medians of `silence_audible` in %, and of `bleed` in dB, that count as no leak.
+_AUDIBLE = 10.0
+_BLEED = -10.0
+
+
+def verdict(sdr: float, leaks: Sequence[str] = ()) -> str:
+    """Return what an SDR in dB amounts to beside the leaks that `leak` has found."""
+    text = next(text for limit, text in GUIDE if sdr < limit or limit == inf)
+    if leaks and sdr >= GOOD:
+        text = f"{CAPPED}, although {text} by SDR alone"
+    return "; ".join([text, *leaks])
+
+
+def leak(metric: str, median: float | None) -> str:
+    """Return a sentence if the median of a metric is that of a leak that one hears, else nothing."""
+    if median is None:
+        return ""
+    if metric == "silence_audible" and median > _AUDIBLE:
+        return f"{median:.0f} % of the silence is audible"
+    if metric.startswith("bleed.") and median > _BLEED:
+        return f"{metric.removeprefix('bleed.')} bleeds in at {median:.1f} dB"
+    return ""
 
 
 def guide_text() -> str:
@@ -28,4 +51,6 @@ def guide_text() -> str:
         else f"{low:g}-{limit:g} {text}"
         for low, (limit, text) in zip(lower, GUIDE, strict=True)
     ]
-    return f"Guide to SDR in dB, the median over songs of the median over frames of 1 s: {'; '.join(parts)}"
+    leaks = f"over {_AUDIBLE:g} % of the silence is audible or a source bleeds in above {_BLEED:g} dB"
+    ranges = "; ".join([*parts, f"{CAPPED} at most where {leaks}"])
+    return f"Guide to SDR in dB, the median over songs of the median over frames of 1 s: {ranges}"

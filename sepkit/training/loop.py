@@ -81,8 +81,8 @@ def train(
     same_best = state is None or restore(learner, run.last_state, state, best_is_known=run.best_model.exists())
     if _is_over(config, learner):
         return _finished_before(config, run, learner)
-    with listening(speaks=ranks.leads) as stop, Watch(config, run, learner) as watch:
-        watch.opening(data, precision, [*notes, *_about_start(learner, weights, left, same_best=same_best)])
+    with listening(speaks=ranks.leads) as stop, Watch(config, data, run, learner) as watch:
+        watch.opening(precision, [*notes, *_about_start(learner, weights, left, same_best=same_best)])
         objective = Objective(config)
         validator = Validator(config, data, objective, precision, ranks, lambda: stop.came)
         keeper = Keeper(config, run, learner, fresh=state is None)
@@ -121,15 +121,17 @@ def _train_epoch(session: _Session, batches: Iterator[Batch]) -> None:
     learner, keeper, watch, stop = session.learner, session.keeper, session.watch, session.stop
     position, steps = learner.position, session.data.steps_per_epoch
     train_mode(learner.parallel)
-    watch.epoch_begins(steps)
+    watch.epoch_begins()
     while position.epoch_step < steps:
         started = perf_counter()
         batch = _next(session, batches)
+        waited = perf_counter() - started
         step = take_step(learner, batch, session.objective, session.precision, session.config.train)
-        position.advance(step.loss, taken=step.taken, seconds=perf_counter() - started)
+        seconds = perf_counter() - started
+        position.advance(step.loss, taken=step.taken, seconds=seconds)
         if not step.taken:
             _report_skipped(session, batch, step)
-        watch.step_done()
+        watch.step_done(seconds, waited)
         signal, due = learner.ranks.largest(stop.number, learner.ranks.leads and keeper.due)
         stop.hear_of(signal)
         if stop.came:

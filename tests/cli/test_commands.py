@@ -1,13 +1,19 @@
 """The commands as users type them, from songs to stems and scores."""
 
 import json
+import os
+import signal
 import sys
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from sepkit import demo as demos
+from sepkit.training.watching.watch import Watch
 from tests.conftest import CONFIGS
+from tests.training.runs import same_weights
 
 
 def test_train_writes_the_run_directory(trained):
@@ -199,14 +205,48 @@ def test_config_show_fills_in_every_default(sepkit):
     assert sepkit("config", "schema", "--json").json["additionalProperties"] is False
 
 
-def test_demo_leaves_a_model_stems_and_scores(sepkit, tmp_path, monkeypatch):
+@pytest.fixture
+def tiny_demo(monkeypatch):
+    """A demo of a few short songs, and of three small steps an epoch."""
     monkeypatch.setattr("sepkit.demo._SONGS", {"train": 2, "validation": 1, "test": 1, "seconds": 6.0})
-    done = sepkit("demo", "--output-dir", tmp_path / "demo", "--epochs", 1, "--json")
+    shown = demos.demo_config
+
+    def few_steps(folder, epochs=None):
+        config = shown(folder, epochs)
+        small = {"steps_per_epoch": 3, "batch_size": 2, "chunk_seconds": 1.0}
+        return config.model_copy(update={"train": config.train.model_copy(update=small)})
+
+    monkeypatch.setattr(demos, "demo_config", few_steps)
+
+
+def test_demo_leaves_a_model_stems_and_scores_and_goes_on_where_it_was_stopped(
+    sepkit, tmp_path, tiny_demo, monkeypatch
+):
+    command = ("demo", "--epochs", 2, "--output-dir")
+    done = sepkit(*command, tmp_path / "demo", "--json")
     assert done.code == 0, done.err
     assert {row["stem"] for row in done.json["evaluation"]["medians"]} == {"vocals", "accompaniment"}
     mixture = soundfile.info(done.json["mixture"])
     for file in done.json["stems"].values():
         assert soundfile.info(file).frames == mixture.frames
+
+    step_done, steps = Watch.step_done, []
+
+    def interrupt(watch, *figures):
+        step_done(watch, *figures)
+        steps.append(figures)
+        if len(steps) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Watch, "step_done", interrupt)
+    stopped = sepkit(*command, tmp_path / "stopped")
+    assert stopped.code == 130
+    last = stopped.out.strip().splitlines()[-1].strip()
+    assert last == f"sepkit demo --output-dir {tmp_path / 'stopped'} --epochs 2"
+    reasons = [demos.train_demo(tmp_path / "stopped", torch.device("cpu"), 2, print).reason for _ in range(2)]
+    assert reasons == ["all epochs done", "all epochs done before"]
+    assert len(steps) == 6
+    assert same_weights(tmp_path / "demo" / "checkpoints", tmp_path / "stopped" / "checkpoints")
 
 
 def test_demo_never_replaces_a_run_that_is_not_its_own(sepkit, trained, tmp_path):

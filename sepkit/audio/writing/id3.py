@@ -1,4 +1,6 @@
-"""The head of an mp3 that holds its tags: ID3v2.4 in UTF-8. LAME through libsndfile spells only Latin letters right."""
+"""The head of an mp3 that holds its tags: ID3v2.4 in UTF-8. LAME through libsndfile spells only Latin letters right,
+and FFmpeg puts the comment where libsndfile does not look for it.
+"""
 
 from sepkit.audio.tags import Tags
 

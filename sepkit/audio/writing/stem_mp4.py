@@ -6,7 +6,7 @@ is put into that room at the end.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from fractions import Fraction
@@ -98,22 +98,19 @@ def write_stem_mp4(
         raise AudioError(f"{name}: cannot be written ({error.strerror or error})") from None
 
 
-def _room(frames: int, stems: Iterable[str], tags: Tags) -> int:
+def _room(frames: int, stems: Collection[str], tags: Tags) -> int:
     """Return bytes that suffice for the index: of each packet its size, and its place as up to 64 bits."""
     words = "".join((*stems, tags.title, tags.artist, tags.comment))
     packets = frames // _PACKET + 3
-    return 2**13 + 6 * len(words.encode("utf-8", "replace")) + len([*stems]) * (2**10 + 12 * packets)
+    return 2**12 + 6 * len(words.encode("utf-8", "replace")) + len(stems) * (2**10 + 12 * packets)
 
 
 def _stream(container: "OutputContainer", stem: str, sample_rate: int, channels: int) -> "AudioStream":
     from av.codec.context import Flags
-    from av.stream import Disposition
 
-    first = not container.streams
     stream = container.add_stream("aac", sample_rate, layout=_LAYOUTS[channels], bit_rate=BITRATE)
     stream.codec_context.flags |= Flags.bitexact
     stream.metadata.update(title=stem, handler_name=stem)  # players show the title; stempeg reads the handler's name
-    stream.disposition = Disposition.default if first else Disposition(0)
     return stream
 
 
@@ -121,14 +118,13 @@ def _packets(
     threads: ThreadPoolExecutor, streams: "Sequence[AudioStream]", files: Sequence[BinaryIO], frames: int, gain: float
 ) -> "Iterator[Packet[AudioStream]]":
     """Encode files, each in a thread; yield a packet of each stream in turn."""
+    from av import AudioFrame
 
     def encode(stream: "AudioStream", file: BinaryIO, start: int, size: int) -> "list[Packet[AudioStream]]":
         samples = np.fromfile(file, "<f4", size * stream.layout.nb_channels).reshape(size, -1).T * np.float32(gain)
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", stream.layout.name)
         frame.sample_rate, frame.time_base, frame.pts = stream.sample_rate, Fraction(1, stream.sample_rate), start
         return stream.encode(frame)
-
-    from av import AudioFrame
 
     for start in range(0, frames, _BLOCK):
         block = partial(encode, start=start, size=min(_BLOCK, frames - start))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from sepkit.component import MetricConfig
 from sepkit.evaluation.comparison import listed
 from sepkit.evaluation.evaluate import Evaluation
-from sepkit.evaluation.guide import guide_text, verdict
+from sepkit.evaluation.guide import guide_text, leak, verdict
 from sepkit.evaluation.output.summary import aggregation
 from sepkit.evaluation.score import Score
 from sepkit.terminal import Column, Prose, Table
@@ -36,14 +36,17 @@ def stated(config: MetricConfig) -> str:
 
 
 def verdicts(evaluation: Evaluation) -> list[str]:
-    """Return what the SDR of each stem amounts to."""
+    """Return what the SDR of each stem amounts to, beside what leaks into it."""
     parts = []
     for estimate in evaluation.estimates:
         whose = f"{estimate}: " if len(evaluation.estimates) > 1 else ""
         for stem, metric in evaluation.columns:
             median = evaluation.median(stem, metric, estimate)
             if metric == SDR and median is not None:
-                parts.append(f"{whose}{stem} {median:.2f} dB: {verdict(median)}")
+                leaks = [
+                    leak(name, evaluation.median(s, name, estimate)) for s, name in evaluation.columns if s == stem
+                ]
+                parts.append(f"{whose}{stem} {median:.2f} dB: {verdict(median, list(filter(None, leaks)))}")
     return parts
 
 

@@ -1,7 +1,8 @@
 """All that people see of a run while it goes on: lines and a bar on stderr, curves.png, TensorBoard."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from sepkit.training.learning.randomness import preserved_randomness
 from sepkit.training.validation import Validation, Validator
 from sepkit.training.watching import curves
 from sepkit.training.watching.events import Events
+from sepkit.training.watching.pace import LONG_EPOCH, WAITING, Pace
 from sepkit.training.watching.progress import TrainingProgress
 
 # Of the song that TensorBoard lets hear.
@@ -33,13 +35,17 @@ log = logging.getLogger(__name__)
 class Watch:
     """Shows a run. Ranks other than the leading one show nothing."""
 
-    def __init__(self, config: RunConfig, run: RunDirectory, learner: Learner) -> None:
+    def __init__(self, config: RunConfig, data: Data, run: RunDirectory, learner: Learner) -> None:
         self._config = config
+        self._data = data
         self._run = run
         self._learner = learner
         self._leads = learner.ranks.leads
         self._progress = TrainingProgress(config.train.epochs, config.train.batch_size, shown=self._leads)
         self._events: Events | None = None
+        self._pace = Pace()
+        self._validating_since = perf_counter()
+        self._validation_seconds = 0.0
 
     def __enter__(self) -> Self:
         self._progress.__enter__()
@@ -54,28 +60,42 @@ class Watch:
         """Print a line, if there is something to say."""
         self._progress.say(text)
 
-    def opening(self, data: Data, precision: Precision, notes: Sequence[str]) -> None:
-        """Say what is trained, how it begins, and what would make it faster."""
-        if self._leads:
-            for line in (_opening(self._config, data, self._learner, precision), *notes, data.advice()):
-                self.say(line)
+    def opening(self, precision: Precision, notes: Sequence[str]) -> None:
+        """Say what is trained and how it begins."""
+        for line in (_opening(self._config, self._data, self._learner, precision), *notes):
+            self.say(line)
 
     def validates(self) -> None:
         """Let the bar wait for a validation."""
+        self._validating_since = perf_counter()
         self._progress.validates()
 
     def validated_first(self, validation: Validation) -> None:
         """Print what a run starts from."""
+        self._validation_seconds = perf_counter() - self._validating_since
         self.say(f"before training  validation {validation.loss:.5f}{_decibels(validation.sdr)}")
 
-    def epoch_begins(self, steps: int) -> None:
+    def epoch_begins(self) -> None:
         """Start the bar of an epoch, which may have been broken off before."""
         position = self._learner.position
-        self._progress.epoch(position.epoch + 1, steps, position.epoch_step)
+        self._progress.epoch(position.epoch + 1, self._data.steps_per_epoch, position.epoch_step)
 
-    def step_done(self) -> None:
-        """Count a step."""
+    def step_done(self, seconds: float, waited: float) -> None:
+        """Count a step that took some seconds, of which it waited some for its data. Once enough are known, say how
+        long the run will take, and what would make it faster.
+        """
         self._progress.step(self._learner.position.loss)
+        if self._pace.add(seconds, waited):
+            for line in self._prospects():
+                self.say(line)
+
+    def _prospects(self) -> Iterator[str]:
+        pace, steps, validation = self._pace, self._data.steps_per_epoch, self._validation_seconds
+        yield pace.estimate(steps, self._config.train.epochs - self._learner.position.epoch, validation)
+        if self._learner.ranks.device.type == "cpu" and pace.epoch(steps, validation) > LONG_EPOCH:
+            yield "That is long for a CPU: configs/vocals-cpu.toml learns a voice in a night; a GPU takes larger steps"
+        if pace.waiting > WAITING and (advice := self._data.advice()):
+            yield f"{pace.waiting:.0%} of that is waiting for data. {advice}"
 
     def epoch_done(self, keeper: Keeper, validator: Validator) -> None:
         """Show an epoch everywhere; in the folder only once the run has begun to be kept there."""

@@ -169,6 +169,12 @@ def test_the_index_has_room_whatever_the_words(tmp_path):
         assert tags_of(path).title == words.title
 
 
+def test_the_index_has_room_whatever_the_length(tmp_path):
+    np.random.default_rng(0).uniform(-0.1, 0.1, 600_000).astype("<f4").tofile(tmp_path / "raw")
+    write_stem_mp4(tmp_path / "a.stem.mp4", {"mixture": tmp_path / "raw", "v": tmp_path / "raw"}, 8000, 1, Tags(), 1.0)
+    assert [len(found) for found in decoded(tmp_path / "a.stem.mp4")] == [600_000] * 2
+
+
 def test_the_same_stems_give_the_same_bytes_and_nothing_tells_the_time(tmp_path):
     path, _ = write(tmp_path, frames=3000)
     first = path.read_bytes()
