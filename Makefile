@@ -7,10 +7,12 @@ BIN = $(VENV)/bin
 
 demo: $(VENV)/installed  ## install, then train, separate and evaluate in minutes
 	$(BIN)/sepkit demo
+	@echo "To type sepkit without its path: . $(BIN)/activate"
 
 test: $(VENV)/installed-dev  ## install, then run all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 	for plugin in plugins/*/; do $(BIN)/python -m pytest $$plugin/tests || exit 1; done
+	@echo "To type sepkit and pytest without their path: . $(BIN)/activate"
 
 fuzz: $(VENV)/installed-dev  ## install, then run the long searches for inputs that break sepkit
 	$(BIN)/python -m pytest -m fuzz --numprocesses auto --dist worksteal

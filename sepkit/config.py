@@ -5,6 +5,7 @@ dumped and described like our own.
 """
 
 import json
+import shlex
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from sepkit.config_errors import explain
 from sepkit.errors import ConfigError, did_you_mean, did_you_mean_path
 from sepkit.registry import AUGMENTATIONS, DATASETS, LOSSES, METRICS, MODELS
 from sepkit.settings import SeparateSettings, TrainSettings
+from sepkit.terminal import command
 
 AnyDataset = Annotated[SerializeAsAny[DatasetConfig], BeforeValidator(DATASETS.resolve)]
 AnyModel = Annotated[SerializeAsAny[ModelConfig], BeforeValidator(MODELS.resolve)]
@@ -138,8 +140,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         beside = sorted(p.name for p in path.parent.glob("*.toml"))
         hint = did_you_mean_path(path) or (f" In {path.parent}: {', '.join(beside)}." if beside else "")
-        folder = "" if path.parent.is_dir() else f"mkdir -p {path.parent}; "
-        hint = hint or f" Write one with every default: {folder}sepkit config show > {path}"
+        folder = "" if path.parent.is_dir() else f"mkdir -p {shlex.quote(str(path.parent))}; "
+        hint = hint or f" Write one with every default: {folder}{command('config', 'show')} > {shlex.quote(str(path))}"
         raise ConfigError(f"no config file {path}.{hint}") from None
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"cannot read the config file {path}: {error}") from None

@@ -134,8 +134,15 @@ def how_to_get(name: str) -> str:
     }  # fmt: skip
     for known in get_close_matches(name, absent, n=1, cutoff=0.8):
         meant = "It" if known == name else f'"{known}", if that is meant,'
-        return f" {meant} comes with {absent[known]}: pip install ./plugins/{absent[known]} in a checkout of sepkit."
+        return f" {meant} comes with {absent[known]}: {install(absent[known])}."
     return ""
+
+
+def install(package: str, version: str = "") -> str:
+    """Return the command that installs a plugin package, one of sepkit's own from its checkout."""
+    if package in PACKAGES:
+        return f"pip install ./plugins/{package} in a checkout of sepkit"
+    return f"pip install {package}=={version}" if version else f"pip install {package}"
 
 
 def provided(manager: pluggy.PluginManager, found: tuple[Plugin, ...], hook: str) -> list[Provided[Any]]:

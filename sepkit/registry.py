@@ -19,6 +19,7 @@ from sepkit.component import (
 from sepkit.errors import PluginError, did_you_mean
 from sepkit.plugins import DISABLE, PRETRAINED_HOOK, O, Provided
 from sepkit.pretrained import Pretrained
+from sepkit.terminal import command
 
 C = TypeVar("C", bound=Component)
 
@@ -65,7 +66,7 @@ class Offers(Generic[O]):
     def _unknown(self, name: str) -> str:
         names = sorted({e.name for e in self.entries()})
         broken = sorted({p.distribution for p in plugins.external()[1] if p.error})
-        hint = f" Not loaded: {', '.join(broken)} (see: sepkit plugins list)." if broken else ""
+        hint = f" Not loaded: {', '.join(broken)} (see: {command('plugins', 'list')})." if broken else ""
         known = f" Known: {', '.join(names)}." if names else ""
         return (
             f'unknown {self.kind} "{name}".{did_you_mean(name, names)}{plugins.how_to_get(name)}{known}{hint}'.rstrip(

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sys
+import sysconfig
 import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+# Commands that are printed name sepkit, as in an environment that is activated.
+os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported: tests share their cores
 
 import numpy as np

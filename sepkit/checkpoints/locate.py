@@ -6,10 +6,10 @@ from pathlib import Path
 from sepkit.errors import ModelFileError, did_you_mean, did_you_mean_path
 from sepkit.plugins import how_to_get
 from sepkit.pretrained import is_name
+from sepkit.terminal import command
 
 VARIABLE = "SEPKIT_MODEL"
 DEFAULT = Path("checkpoints/best_model.safetensors")
-_WAYS = "Train one: sepkit train configs/vocals.toml; or name one: -m FILE.safetensors; for a first look: sepkit demo"
 
 
 def locate(asked: str = "") -> Path:
@@ -36,9 +36,9 @@ def locate(asked: str = "") -> Path:
         known = f" Pretrained: {', '.join(names)}." if names else ""
         hint = f"{did_you_mean(named, names)}{how_to_get(named)}{known}"
         raise ModelFileError(
-            f"no model file {path}{_origin(asked, named)}, and no pretrained model of that name.{hint} {_WAYS}"
+            f"no model file {path}{_origin(asked, named)}, and no pretrained model of that name.{hint} {_ways()}"
         )
-    raise ModelFileError(f"no model file {path}{_origin(asked, named)}.{did_you_mean_path(path)} {_WAYS}")
+    raise ModelFileError(f"no model file {path}{_origin(asked, named)}.{did_you_mean_path(path)} {_ways()}")
 
 
 def is_here(asked: str) -> bool:
@@ -52,3 +52,10 @@ def _in_folder(path: Path) -> Path:
 
 def _origin(asked: str, named: str) -> str:
     return "" if asked else f" (from ${VARIABLE})" if named else " (the default)"
+
+
+def _ways() -> str:
+    return (
+        f"Train one: {command('train', 'configs/vocals.toml')}; or name one: -m FILE.safetensors; "
+        f"for a first look: {command('demo')}"
+    )

@@ -20,7 +20,7 @@ from sepkit.component import AudioSpec
 from sepkit.config import AnyModel, RunConfig
 from sepkit.config_errors import explain
 from sepkit.errors import ModelFileError, PluginError, reason
-from sepkit.plugins import unused
+from sepkit.plugins import install, unused
 from sepkit.registry import MODELS
 from sepkit.settings import SeparateSettings
 
@@ -154,8 +154,8 @@ def _require(path: Path, model: str, provider: Provider) -> None:
         if (plugin := unused(provider.distribution)) is not None:
             installed = f"{plugin.distribution} {plugin.version}"
             raise ModelFileError(f"{needs}. {installed} is installed, but {plugin.state}: {plugin.error}") from None
-        package = f"{provider.distribution}=={provider.version}"
-        raise ModelFileError(f"{needs}. Install it: pip install {package} ({error})") from None
+        command = install(provider.distribution, provider.version)
+        raise ModelFileError(f"{needs}. Install it: {command} ({error})") from None
 
 
 def check_weights(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:

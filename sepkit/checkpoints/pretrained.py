@@ -19,7 +19,7 @@ from sepkit.config import RunConfig
 from sepkit.errors import ConfigError, ModelFileError, SepkitError, reason
 from sepkit.pretrained import DIGITS, Pretrained, WeightFile
 from sepkit.registry import PRETRAINED
-from sepkit.terminal import say
+from sepkit.terminal import command, say
 
 
 def fetch(name: str, sha256: str = "") -> Path:
@@ -108,14 +108,14 @@ def _stated(known: Pretrained, file: WeightFile, sha256: str) -> WeightFile:
     """Return the file with a checksum: the published one, or else the one that the user states."""
     if file.sha256:
         return file
-    command = f"sepkit models fetch {known.name} --sha256 HEX"
+    fetching = command("models", "fetch", known.name, "--sha256", "HEX")
     if not sha256:
         raise ConfigError(
-            f"nobody has published the sha256 of {file.name}, so state the one that you trust, once: {command} "
+            f"nobody has published the sha256 of {file.name}, so state the one that you trust, once: {fetching} "
             f"(with a copy of {file.url}: sha256sum {file.name})"
         )
     if len(sha256) != DIGITS or set(sha256.lower()) - set("0123456789abcdef"):
-        raise ConfigError(f"{sha256} is no sha256, which has {DIGITS} hexadecimal digits: {command}")
+        raise ConfigError(f"{sha256} is no sha256, which has {DIGITS} hexadecimal digits: {fetching}")
     return replace(file, sha256=sha256.lower())
 
 

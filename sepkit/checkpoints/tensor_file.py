@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sepkit.atomic import Commit
 from sepkit.errors import ModelFileError
+from sepkit.terminal import command
 
 FORMAT = 1
 _KEY = "sepkit"
@@ -86,7 +87,7 @@ def _unreadable(path: Path, error: Exception) -> str:
     if start == b"PK\3\4" or path.suffix.lower() in _TORCH_ENDINGS:
         return (
             f"{path}: no safetensors file, but one of PyTorch's own. Make a model file of it: "
-            f"sepkit models import {path} --config CONFIG -o NAME.safetensors"
+            f"{command('models', 'import', path, '--config', 'CONFIG', '-o', 'NAME.safetensors')}"
         )
     return f"{path}: corrupt, or no safetensors file ({error})"
 

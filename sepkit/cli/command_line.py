@@ -7,14 +7,16 @@ from collections.abc import Collection
 import click
 from click.core import ParameterSource
 
+from sepkit.terminal import program
+
 
 def again(ctx: click.Context, without: Collection[str] = (), adding: Collection[str] = ()) -> str:
     """Return the command line of a context, without some of its parameters and with some options more.
 
     Where torchrun has started it on this machine, so will the command.
     """
-    program, *verb = ctx.command_path.split()
-    words = [*_starter(program), *verb]
+    name, *verb = ctx.command_path.split()
+    words = [*_starter(name), *verb]
     for parameter in ctx.command.params:
         name = parameter.name or ""
         if name not in without and ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE:
@@ -31,9 +33,9 @@ def _typed(parameter: click.Parameter, value: object) -> list[str]:
     return [word for item in values for word in (parameter.opts[-1], str(item))]
 
 
-def _starter(program: str) -> list[str]:
+def _starter(name: str) -> list[str]:
     world, here = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if world == 1:
-        return [program]
+        return program(name)
     machines = ["--nnodes", str(world // here)] if world > here else []
-    return ["torchrun", *machines, "--nproc-per-node", str(here), "-m", "sepkit"]
+    return [*program("torchrun", "torch.distributed.run"), *machines, "--nproc-per-node", str(here), "-m", "sepkit"]

@@ -4,6 +4,7 @@ import click
 
 from sepkit.cli.verb import Report, Verb
 from sepkit.errors import ConfigError
+from sepkit.terminal import command
 
 
 @click.command(cls=Verb)
@@ -21,7 +22,9 @@ def compare(files: tuple[str, ...], metrics: str) -> Report:
     from sepkit.evaluation.saved_scores import read
 
     if len(files) < 2:
-        raise ConfigError(f"one evaluation was given, {files[0]}, and it takes two: sepkit compare A.json B.json")
+        raise ConfigError(
+            f"one evaluation was given, {files[0]}, and it takes two: {command('compare', 'A.json', 'B.json')}"
+        )
     first, *others = (read(file) for file in files)
     asked = [name.strip() for name in metrics.split(",") if name.strip()]
     comparisons = [paired(first, other, asked) for other in others]

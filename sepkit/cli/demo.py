@@ -8,7 +8,7 @@ import click
 from sepkit.cli import options
 from sepkit.cli.command_line import again
 from sepkit.cli.verb import Report, Verb
-from sepkit.terminal import say
+from sepkit.terminal import command, say
 
 
 @click.command(cls=Verb)
@@ -41,6 +41,7 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
         "stems": {stem: str(file) for stem, file in result.stems.items()},
         "evaluation": summarise(result.evaluation),
     }
+    config = "vocals-cpu" if chosen.type == "cpu" else "vocals"
     human = [
         *tables(result.evaluation),
         "",
@@ -48,8 +49,8 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
         f"  {result.mixture}  (the song, never heard in training)",
         *(f"  {file}" for file in result.stems.values()),
         "Next, your own songs in data/train/<song>/{mixture,vocals}.wav:",
-        f"  sepkit train configs/{'vocals-cpu' if chosen.type == 'cpu' else 'vocals'}.toml",
+        f"  {command('train', f'configs/{config}.toml')}",
         "Or this little model on any song of yours (it knows synthetic voices only):",
-        f"  sepkit separate song.mp3 -m {result.model}",
+        f"  {command('separate', 'song.mp3', '-m', result.model)}",
     ]
     return Report(data, human)

@@ -7,7 +7,7 @@ import click
 
 from sepkit.cli import options
 from sepkit.cli.verb import Report, Verb
-from sepkit.terminal import Column, Table
+from sepkit.terminal import Column, Table, command
 
 
 @click.group()
@@ -54,7 +54,9 @@ def _pretrained() -> list[dict[str, Any]]:
 
 def _pretrained_table(rows: list[dict[str, Any]]) -> list[Any]:
     if not rows:
-        return ["Pretrained models come with plugin packages: pip install sepkit-openunmix"]
+        from sepkit.plugins import install
+
+        return [f"Pretrained models come with plugin packages: {install('sepkit-openunmix')}"]
     headings = Column("stems", "text"), Column("MB", "number"), Column("licence of the weights", "text"), Column("here")
     table = Table([Column("pretrained"), *headings])
     for row in rows:
@@ -62,7 +64,10 @@ def _pretrained_table(rows: list[dict[str, Any]]) -> list[Any]:
             row["name"], ", ".join(row["sources"]), f"{row['bytes'] / 1e6:.0f}", row["licence"],
             "yes" if row["on_disk"] else "no",
         )  # fmt: skip
-    return [table, "More of one: sepkit models info NAME. Use it: sepkit separate song.mp3 -m NAME"]
+    return [
+        table,
+        f"More of one: {command('models', 'info', 'NAME')}. Use it: {command('separate', 'song.mp3', '-m', 'NAME')}",
+    ]
 
 
 @models.command(cls=Verb)
@@ -96,7 +101,9 @@ def fetch(name: str, sha256: str) -> Report:
     from sepkit.checkpoints.pretrained import fetch as fetch_model
 
     path = fetch_model(name, sha256)
-    return Report({"name": name, "model": str(path)}, [f"Model: {path}", f"Next: sepkit separate song.mp3 -m {name}"])
+    return Report(
+        {"name": name, "model": str(path)}, [f"Model: {path}", f"Next: {command('separate', 'song.mp3', '-m', name)}"]
+    )
 
 
 @models.command("import", cls=Verb)
@@ -130,7 +137,7 @@ def import_weights(file: Path, config: Path, overrides: tuple[str, ...], output:
         f"Imported {done.tensors} tensors, {done.parameters} parameters, from {file}",
         *done.notes,
         f"Model: {done.path}",
-        f"Next: sepkit separate song.mp3 -m {done.path}",
+        f"Next: {command('separate', 'song.mp3', '-m', done.path)}",
     ]
     return Report(data, human)
 

@@ -1,11 +1,12 @@
 """`sepkit plugins list|new`"""
 
+import shlex
 from typing import Any
 
 import click
 
 from sepkit.cli.verb import Report, Verb
-from sepkit.terminal import Column, Table
+from sepkit.terminal import Column, Table, command, program
 
 
 @click.group()
@@ -63,9 +64,9 @@ def new(name: str, kind: str) -> Report:
 
     made = new_plugin(name, kind)
     following = [
-        f"pip install -e './{made.folder}[test]'",
-        f"pytest {made.folder}",
-        f"sepkit train configs/vocals.toml --set '{made.setting}'",
+        f"{shlex.join(program('pip'))} install -e './{made.folder}[test]'",
+        f"{shlex.join(program('pytest'))} {made.folder}",
+        command("train", "configs/vocals.toml", "--set", made.setting),
     ]
     data = {
         "folder": str(made.folder),

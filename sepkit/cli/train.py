@@ -9,7 +9,7 @@ import click
 from sepkit.cli import options
 from sepkit.cli.command_line import again
 from sepkit.cli.verb import Report, Verb
-from sepkit.terminal import say
+from sepkit.terminal import command, say
 
 if TYPE_CHECKING:
     from sepkit.training.loop import Outcome
@@ -88,7 +88,7 @@ def train(
     human = [
         f"{_SAID[outcome.reason]} after epoch {outcome.epochs}; best {best} {where}.",
         f"Model: {outcome.run.best_model}",
-        f"Next: sepkit separate song.mp3 -m {outcome.run.best_model}",
+        f"Next: {command('separate', 'song.mp3', '-m', outcome.run.best_model)}",
     ]
     return Report(data, human)
 

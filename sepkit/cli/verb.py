@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 import click
 
 from sepkit.errors import ConfigError, SepkitError, reason
-from sepkit.terminal import Output, one_line, open_streams, print_json, print_report, say
+from sepkit.terminal import Output, one_line, open_streams, print_json, print_report, program, say
 
 # Exit code of a program that writes into a pipe whose reader has gone.
 _BROKEN_PIPE = 128 + 13
@@ -151,7 +152,8 @@ def _speaks() -> bool:
 
 def _help_hint(error: click.ClickException) -> str:
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        return f" See: {error.ctx.command_path} --help"
+        name, *verb = error.ctx.command_path.split()
+        return f" See: {shlex.join([*program(name), *verb])} --help"
     return ""
 
 

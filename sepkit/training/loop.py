@@ -14,6 +14,7 @@ from sepkit.data.chunks import Batch
 from sepkit.data.loader import Data
 from sepkit.device import Precision, flushing_denormals
 from sepkit.errors import TrainingError, WorkerError
+from sepkit.terminal import command
 from sepkit.training.keeping.keeper import Keeper
 from sepkit.training.keeping.resume import restore
 from sepkit.training.keeping.run_directory import RunDirectory
@@ -176,7 +177,7 @@ def _validate_first(session: _Session, *, judged: bool) -> None:
     if not isfinite(validation.loss):
         raise TrainingError(
             "before training the validation loss is not finite. Check the loss, the network and the corpus "
-            "(sepkit data check)"
+            f"({command('data', 'check')})"
         )
     session.watch.validated_first(validation)
     if judged:
@@ -208,7 +209,7 @@ def _report_skipped(session: _Session, batch: Batch, step: Step) -> None:
     if position.in_a_row >= limit:
         raise TrainingError(
             f"{limit} steps in a row were skipped, the last in {fault}. {_kept(session.keeper)}"
-            + ("Check the corpus: sepkit data check" if broken else "Lower train.optimizer.lr")
+            + (f"Check the corpus: {command('data', 'check')}" if broken else "Lower train.optimizer.lr")
         )
     if position.in_a_row <= SHOWN:
         session.watch.say(f"Skipped {fault} ({position.in_a_row} in a row; the run ends at {limit})")

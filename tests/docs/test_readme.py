@@ -1,6 +1,8 @@
 """The READMEs: three commands lead a newcomer to a first separated song."""
 
+import re
 import shlex
+import subprocess
 
 import pytest
 
@@ -22,3 +24,26 @@ def test_three_commands_at_the_top_lead_to_a_first_separated_song(readme):
     name = parsed(shlex.join(separate[1:]))["model"]
     published = "".join(path.read_text(encoding="utf-8") for folder in packages[1:] for path in folder.rglob("*.py"))
     assert f'name="{name}"' in published
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
+def test_an_environment_is_made_and_activated_on_every_system(readme):
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    heading = re.search(r"^### ([^\n]+)\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL)
+    assert f"(#{heading[1].lower().replace(' ', '-')})" in text.split("```")[0]
+    for way in ("python3 -m venv .venv", ". .venv/bin/activate", r".venv\Scripts\Activate.ps1", ".venv/bin/sepkit"):
+        assert way in heading[2]
+
+
+@pytest.mark.parametrize("package", sorted(folder.name for folder in (ROOT / "plugins").glob("*/")))
+def test_the_readme_of_a_plugin_installs_what_is_there(package):
+    text = (ROOT / "plugins" / package / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^pip install (\S+) (\S+)", text, re.MULTILINE)
+    assert commands == [(".", f"./plugins/{package}")]
+
+
+def test_make_ends_with_the_command_that_activates_the_environment(tmp_path):
+    for target in ("demo", "test"):
+        command = ["make", "--dry-run", target, f"VENV={tmp_path}/venv"]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert said.splitlines()[-1].endswith(f' . {tmp_path}/venv/bin/activate"')

@@ -19,6 +19,7 @@ from sepkit.errors import ModelFileError, reason
 from sepkit.separation.engine.folding import fold
 from sepkit.separation.engine.onnx_network import MANIFEST, NUMBERS, OnnxNetwork, require
 from sepkit.separation.engine.phases import in_phases
+from sepkit.terminal import command
 
 PACKAGES = ("onnx", "onnxruntime")
 """What an export needs"""
@@ -66,7 +67,7 @@ def _mask_network(model: ModelFile, network: nn.Module) -> nn.Module:
     name, provider = model.manifest.model.name, model.manifest.provider.distribution
     raise ModelFileError(
         f'{model.path}: the model "{name}" of {provider} has no mask network (a submodule mask_network), '
-        f"so it runs in PyTorch only: sepkit separate SONG -m {model.path}"
+        f"so it runs in PyTorch only: {command('separate', 'SONG', '-m', model.path)}"
     )
 
 
