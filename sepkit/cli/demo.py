@@ -31,9 +31,9 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
     chosen = devices.choose(device)
     outcome = train_demo(output_dir, chosen, epochs, say)
     if outcome.signal:
-        name, command = Signals(outcome.signal).name, again(click.get_current_context())
+        name, following = Signals(outcome.signal).name, again(click.get_current_context())
         stopped = f"Stopped by {name} in the training, after step {outcome.steps}. Go on with:"
-        return Report({"signal": name, "go_on": command}, [stopped, f"  {command}"], exit_code=128 + outcome.signal)
+        return Report({"signal": name, "go_on": following}, [stopped, f"  {following}"], exit_code=128 + outcome.signal)
     result = score_demo(output_dir, chosen, say)
     data = {
         "model": str(result.model),
