@@ -94,7 +94,10 @@ def print_report(parts: Sequence[Any]) -> None:
         if isinstance(part, str) and not isinstance(part, Prose):
             sys.stdout.write(f"{printable(part) if sys.stdout.isatty() else part}\n")
         else:
-            console(sys.stdout).print(part)
+            screen = console(sys.stdout)
+            with screen.capture() as shown:
+                screen.print(part)
+            sys.stdout.writelines(f"{line.rstrip()}\n" for line in shown.get().splitlines())
     sys.stdout.flush()
 
 
