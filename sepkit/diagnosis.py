@@ -35,7 +35,7 @@ def diagnose() -> list[Check]:
         Check("sepkit", "ok", version("sepkit")),
         *(_guarded(name, partial(_package, name)) for name in _REQUIRED),
         _guarded("devices", _devices),
-        _guarded("formats", _formats),
+        _guarded("formats", _formats, "soundfile av"),
         _ffmpeg(),
         _guarded("museval", _museval),
         _tensorboard(),
@@ -58,11 +58,15 @@ def _onnx() -> Check:
     return Check("onnx", "ok", f"{version('onnx')}, ONNX Runtime {version('onnxruntime')}")
 
 
-def _guarded(name: str, check: Callable[[], Check], packages: str = "sepkit torch torchaudio") -> Check:
+def _guarded(name: str, check: Callable[[], Check], packages: str = "") -> Check:
     try:
         return check()
     except Exception as error:  # noqa: BLE001  a broken package may raise anything, and that is the finding
-        return Check(name, "broken", f"{reason(error)}. Reinstall: pip install --force-reinstall {packages}")
+        if name in ("torch", "torchaudio", "devices"):
+            advice = "Install torch and torchaudio of one release and one build, both for the CPU or both for CUDA"
+        else:
+            advice = f"Reinstall it: pip install --force-reinstall {packages or name}"
+        return Check(name, "broken", f"{reason(error)}. {advice}")
 
 
 def _package(name: str) -> Check:
