@@ -20,8 +20,8 @@ from pathlib import Path
 
 # What commands import while they run; imported beforehand.
 PRELOADED = (
-    "torch.utils.data", "torch.optim", "sepkit.cli", "sepkit.training.start", "sepkit.separation", "sepkit.models.crnn_network",
-    "sepkit.evaluation.evaluate", "sepkit.builtin",
+    "torch.utils.data", "torch.optim", "sepkit.cli", "sepkit.training.start", "sepkit.separation",
+    "sepkit.models.crnn_network", "sepkit.evaluation.evaluate", "sepkit.builtin",
 )  # fmt: skip
 _SERVERS: dict[int, tuple[subprocess.Popen, str]] = {}
 
@@ -78,8 +78,9 @@ class Command:
         for reader in readers:
             reader.start()
         self.wait(timeout)
-        for reader in readers:
+        for (_, pipe), reader in zip(pipes, readers, strict=True):
             reader.join()
+            pipe.close()
         return tuple(texts)
 
     def send_signal(self, number):
@@ -178,8 +179,7 @@ def _run(args):
     from sepkit.cli import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if threads := os.environ.get("OMP_NUM_THREADS"):  # read at the import, which is over
-        torch.set_num_threads(int(threads))
+    torch.set_num_threads(1)  # the environment was read at the import
     sys.argv = ["sepkit", *args]
     main(args)
 

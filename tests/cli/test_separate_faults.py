@@ -18,6 +18,7 @@ import soundfile
 
 from tests.conftest import ROOT
 from tests.encoded import encode
+from tests.prefork import Command
 
 STEMS = {"vocals", "accompaniment"}
 
@@ -56,11 +57,6 @@ def content(folder):
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*") if path.is_file()
     }  # fmt: skip
-
-
-def process(*args, **options):
-    command = [sys.executable, "-m", "sepkit", *map(str, args)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 @pytest.mark.parametrize("name", ["missing.wav", "empty.wav", "header.wav", "text.mp3", "folder.wav", "fifo.wav"])
@@ -210,7 +206,7 @@ def batch(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_row_22_a_batch_that_is_stopped(sepkit, model, batch, tmp_path, number):
     out, clean = tmp_path / "out", tmp_path / "clean"
-    running = process("separate", batch, "-m", model, "-o", out)
+    running = Command(("separate", batch, "-m", model, "-o", out))
     while not (out / "1").exists():
         assert running.poll() is None, running.communicate()
         time.sleep(0.005)

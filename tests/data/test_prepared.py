@@ -4,11 +4,10 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from itertools import islice
 from pathlib import Path
+from subprocess import DEVNULL
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from sepkit.data.song import REST, songs_of
 from sepkit.datasets.folder import Folder
 from sepkit.errors import CorpusError
 from tests.conftest import write_songs
+from tests.prefork import Command
 
 AUDIO = AudioSpec(8000, 1, ("vocals",))
 
@@ -193,11 +193,11 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(small_co
 def test_killed_and_started_again_the_cache_equals_an_uninterrupted_one(small_config, tmp_path):
     """Kill the real command several times, each time a little later, until it comes through."""
     songs = write_songs(tmp_path / "s", [f"song{i}" for i in range(24)], ("vocals", "drums"), seconds=20)
-    command = [sys.executable, "-m", "sepkit", "data", "prepare", small_config, "--data-dir", songs, "--workers", "1"]
+    command = ("data", "prepare", small_config, "--data-dir", songs, "--workers", "1")
 
-    def start(cache: Path) -> subprocess.Popen:
+    def start(cache: Path) -> Command:
         environment = {**os.environ, "SEPKIT_CACHE": str(cache)}
-        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+        return Command(command, env=environment, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True)
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert start(whole).wait() == 0

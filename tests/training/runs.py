@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+
+from tests.prefork import Command
 
 # What a history repeats to the bit; the rest are times.
 SAME = ("epoch", "step", "train_loss", "validation_loss", "sdr", "lr", "skipped", "best")
@@ -17,10 +17,7 @@ SAME = ("epoch", "step", "train_loss", "validation_loss", "sdr", "lr", "skipped"
 def start(*args, **options):
     """Start the command line in a process of its own, with one thread."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
-    command = [sys.executable, "-m", "sepkit", *map(str, args)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **options
-    )
+    return Command(args, env=environment, **options)
 
 
 def end(process, code=0):

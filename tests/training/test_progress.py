@@ -2,31 +2,22 @@
 
 import os
 import re
-import subprocess
-import sys
+from subprocess import DEVNULL
 
 import pytest
+
+from tests.prefork import Command
 
 pty = pytest.importorskip("pty", reason="needs a Unix terminal")
 
 
 def test_a_terminal_shows_a_bar_with_epoch_loss_speed_and_time_left(small_config, songs, tmp_path):
     terminal, stderr = pty.openpty()
-    command = [
-        sys.executable,
-        "-m",
-        "sepkit",
-        "train",
-        small_config,
-        "--data-dir",
-        songs,
-        "--output-dir",
-        tmp_path / "r",
-        "--set",
-        "train.steps_per_epoch=40",
-    ]
+    command = (
+        "train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r", "--set", "train.steps_per_epoch=40",
+    )  # fmt: skip
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr, env=environment)
+    process = Command(command, stdout=DEVNULL, stderr=stderr, env=environment)
     os.close(stderr)
     shown = b""
     try:
