@@ -8,13 +8,13 @@ from sepkit.terminal import command
 
 
 @click.command(cls=Verb)
-@click.argument("files", nargs=-1, required=True, metavar="FILE.json[:MODEL]...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE|FOLDER[:MODEL]...")
 @click.option("--metrics", metavar="A,B", default="", help="Compare only these. Default: all; both must have the same.")
 def compare(files: tuple[str, ...], metrics: str) -> Report:
-    """Compare evaluations song by song: each summary.json with the first.
+    """Compare evaluations song by song: each summary.json, or the folder that it is in, with the first.
 
-    Where a file has the scores of several models, a colon and a label say which is meant:
-    `sepkit compare summary.json:old summary.json:new`. What is not the same metric, or not of the same songs, is
+    Where one has the scores of several models, a colon and a label say which is meant:
+    `sepkit compare evaluation:old evaluation:new`. What is not the same metric, or not of the same songs, is
     refused.
     """
     from sepkit.evaluation.comparison import compare as paired
@@ -22,9 +22,7 @@ def compare(files: tuple[str, ...], metrics: str) -> Report:
     from sepkit.evaluation.saved_scores import read
 
     if len(files) < 2:
-        raise ConfigError(
-            f"one evaluation was given, {files[0]}, and it takes two: {command('compare', 'A.json', 'B.json')}"
-        )
+        raise ConfigError(f"one evaluation was given, {files[0]}, and it takes two: {command('compare', 'A', 'B')}")
     first, *others = (read(file) for file in files)
     asked = [name.strip() for name in metrics.split(",") if name.strip()]
     comparisons = [paired(first, other, asked) for other in others]

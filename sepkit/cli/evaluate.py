@@ -56,9 +56,10 @@ def evaluate(
     from sepkit import config as configs
     from sepkit.evaluation.evaluate import Job
     from sepkit.evaluation.evaluate import evaluate as evaluate_all
-    from sepkit.evaluation.output.folder import SUMMARY, prepare, write
+    from sepkit.evaluation.output.folder import prepare, write
     from sepkit.evaluation.output.page import report_of
     from sepkit.evaluation.output.tables import tables
+    from sepkit.evaluation.saved_scores import SUMMARY
     from sepkit.evaluation.selection import (
         choose_estimators,
         choose_metrics,

@@ -10,6 +10,7 @@ import numpy as np
 
 from sepkit.errors import ConfigError
 from sepkit.evaluation.saved_scores import Metric, SavedScores
+from sepkit.evaluation.score import PERFECT
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
@@ -33,7 +34,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A song without a pair: why a score is undefined in the first and the other evaluation; empty where it is not."""
+    """A song without a pair: why the first and the other evaluation have no number; empty where they have one."""
 
     track: str
     first: str
@@ -204,7 +205,7 @@ def _column(first: SavedScores, other: SavedScores, key: tuple[str, str]) -> Col
     for track, ours in first.columns[key].items():
         theirs = other.columns[key][track]
         if ours.score is None or theirs.score is None:
-            left_out.append(LeftOut(track, ours.undefined, theirs.undefined))
+            left_out.append(LeftOut(track, *(PERFECT if s.perfect else s.undefined for s in (ours, theirs))))
         else:
             pairs.append(Pair(track, ours.score, theirs.score))
     metric = first.metrics[key[1]]

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from sepkit.evaluation.comparison import CONFIDENCE, FEWEST_SONGS, RESAMPLES, Column, Comparison, LeftOut, listed
 from sepkit.evaluation.saved_scores import SavedScores
+from sepkit.evaluation.score import PERFECT
 from sepkit.terminal import Column as Heading
 from sepkit.terminal import Table
 
@@ -112,10 +113,15 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def _why(song: LeftOut) -> str:
-    first, other = (reason.removeprefix("undefined: ") for reason in (song.first, song.other))
-    if first == other:
-        return f"undefined in both ({first})"
-    return ", ".join(f"undefined in the {n} ({why})" for n, why in (("first", first), ("other", other)) if why)
+    if song.first == song.other:
+        return _no_number(song.first, "both")
+    return ", ".join(_no_number(why, f"the {n}") for n, why in (("first", song.first), ("other", song.other)) if why)
+
+
+def _no_number(why: str, where: str) -> str:
+    if why == PERFECT:
+        return f"perfect in {where}, so there is no difference"
+    return f"undefined in {where} ({why.removeprefix('undefined: ')})"
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.audio.search import walk
 from sepkit.component import AudioSpec, ModelConfig
+from sepkit.data.song import SAME_LENGTH
 from sepkit.datasets.stem_names import folded, left_out
 from sepkit.errors import ConfigError, CorpusError, did_you_mean_path
 from sepkit.evaluation.pairing import Estimable
@@ -27,6 +29,8 @@ from sepkit.track import Track
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
+
+log = logging.getLogger(__name__)
 
 # Ultimate Vocal Remover numbers songs and names their stems: `1_<song>_(Vocals).wav`, `1_<song>_(No Drums).wav`.
 _NUMBERED = re.compile(r"\d+_(.+)_\(([^()]+)\)", re.DOTALL)
@@ -212,4 +216,7 @@ def _read(path: Path, song: Reference) -> Samples:
     seconds, expected = piece.info.seconds, frames / song.sample_rate
     if abs(seconds - expected) > LENGTH_TOLERANCE:
         raise CorpusError(f"{path}: {seconds:.1f} s long, its song is {expected:.1f} s; it belongs to another one")
+    if abs(seconds - expected) > SAME_LENGTH:
+        what = "the rest is left out" if seconds > expected else "silence is added"
+        log.warning("%s: %.2f s long, its song is %.2f s; %s", path, seconds, expected, what)
     return read_sum([piece], song.sample_rate, channels, 0, frames)

@@ -17,11 +17,13 @@ import numpy as np
 from sepkit.component import MetricConfig
 from sepkit.data.parallel import each
 from sepkit.errors import CorpusError, SepkitError, WorkerError, reason
+from sepkit.evaluation.alignment import Shift, lag
 from sepkit.evaluation.bounds import bounds_of
+from sepkit.evaluation.comparison import listed
 from sepkit.evaluation.cost import Cost
 from sepkit.evaluation.estimates import Estimator
 from sepkit.evaluation.pairing import Estimable, pair
-from sepkit.evaluation.reference import load
+from sepkit.evaluation.reference import Reference, load
 from sepkit.evaluation.score import Score, measured_by
 from sepkit.evaluation.scoring import Entry, Scoring
 from sepkit.evaluation.section import section_of
@@ -35,18 +37,22 @@ INTERRUPTED = "interrupted before it was scored"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a song: its scores, its section of the report, what failed, and stems without a reference."""
+    """What became of a song: its scores, its section of the report, what failed, stems without a reference, and
+    estimates that are late or early.
+    """
 
     track: Track
     scores: tuple[Score, ...] = ()
     section: Section | None = None
     error: str = ""
     absent: tuple[str, ...] = ()
+    shifts: tuple[Shift, ...] = ()
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All scores, why tracks failed, and the stems of tracks that were not scored, as there is no reference for them.
+    """All scores, why tracks failed, the stems of tracks that were not scored, as there is no reference for them, and
+    estimates that are late or early.
 
     `estimates` are the labels of those who were evaluated, `bounds` those of what they are seen beside, and `stop` is
     what ended it before all songs were scored.
@@ -61,6 +67,7 @@ class Evaluation:
     costs: dict[str, Cost] = field(default_factory=dict)
     sections: Sequence[Section] = ()
     stop: BaseException | None = None
+    shifts: Sequence[Shift] = ()
 
     @cached_property
     def by_column(self) -> dict[tuple[str, str, str], list[Score]]:
@@ -71,7 +78,7 @@ class Evaluation:
         return found
 
     def values(self, stem: str, metric: str, estimate: str) -> list[float]:
-        """Return the scores of all songs that have one."""
+        """Return the scores of all songs that have one; that of a perfect estimate is infinite."""
         rows = self.by_column.get((stem, metric, estimate), ())
         return [row.value for row in rows if row.value is not None]
 
@@ -128,6 +135,7 @@ class Job:
             return Result(track, error="; ".join(errors), absent=wanted)
         song = load(track)
         scoring, own, names = Scoring(song, self.metrics, errors=errors), list[Entry](), _names(made.values())
+        shifts: list[Shift] = []
         for estimator in self.estimators:
             pairings = pair(song, made[estimator.label], self.targets) if estimator.label in made else []
             try:
@@ -141,11 +149,12 @@ class Job:
                     pairing = pairing.called(names[pairing.stems[0], pairing.without])  # noqa: PLW2901
                 entry = Entry(estimator.label, pairing, estimates)
                 scoring.add(entry)
+                shifts += _shifts(song, entry)
                 own += [entry] if self.limits else []
                 for bound in bounds_of(estimator.network, estimator.audio) if self.bounded else ():
                     scoring.bound(pairing, bound)
         section = section_of(song, own, scoring.scores, self.metrics, self.limits) if self.limits and own else None
-        return Result(track, tuple(scoring.scores), section, "; ".join(errors), wanted)
+        return Result(track, tuple(scoring.scores), section, "; ".join(errors), wanted, tuple(shifts))
 
     def _made(self, track: Track) -> tuple[dict[str, Estimable], list[str]]:
         """Return what each estimator makes of a song, and why some make nothing."""
@@ -197,7 +206,9 @@ def evaluate(
         costs or {},
         [result.section for result in results if result.section],
         stop,
+        [shift for result in results for shift in result.shifts],
     )
+    _warn_of_shifts(evaluation.shifts)
     if not evaluation.scores and not evaluation.failed:
         raise CorpusError(_no_reference(job, tracks))
     return evaluation
@@ -218,6 +229,27 @@ def _until_stopped(
             raise
         return results, error.with_traceback(None)
     return results, None
+
+
+def _shifts(song: Reference, entry: Entry) -> Iterator[Shift]:
+    for stem, estimate, reference in zip(entry.pairing.stems, entry.estimates, entry.pairing.references, strict=False):
+        samples, cost = lag(estimate, reference, song.sample_rate)
+        if samples:
+            yield Shift(song.name, entry.label, stem, samples, song.sample_rate, cost)
+
+
+def _warn_of_shifts(shifts: Sequence[Shift]) -> None:
+    """Warn of estimates that are not in time: one line for all songs of one estimator that are so by the same lag."""
+    groups: dict[tuple[str, int, float], list[Shift]] = {}
+    for shift in shifts:
+        groups.setdefault((shift.estimate, shift.samples, shift.milliseconds), []).append(shift)
+    for (estimate, samples, milliseconds), group in groups.items():
+        stems, songs = (listed(dict.fromkeys(names)) for names in ([s.stem for s in group], [s.track for s in group]))
+        when, what = ("late", "remove them from the beginning") if samples > 0 else ("early", "add as many of silence")
+        log.warning(
+            "%s: %s of %s come %d samples (%.1f ms) %s, which costs up to %.1f dB; %s, or use a lossless format",
+            estimate, stems, songs, abs(samples), abs(milliseconds), when, max(shift.cost for shift in group), what,
+        )  # fmt: skip
 
 
 def _names(made: Iterable[Estimable]) -> dict[tuple[str, tuple[str, ...]], str]:

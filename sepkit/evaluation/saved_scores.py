@@ -12,6 +12,7 @@ from sepkit.config_errors import faults
 from sepkit.errors import ConfigError, did_you_mean
 
 FORMAT = 1
+SUMMARY = "summary.json"
 
 
 class Metric(BaseModel):
@@ -29,7 +30,10 @@ class Metric(BaseModel):
 
 
 class Score(BaseModel):
-    """A number, or why there is none. `without` is what a residual leaves out, where that is known."""
+    """A number, or why there is none, or that it is infinitely good.
+
+    `without` is what a residual leaves out, where that is known.
+    """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -39,6 +43,7 @@ class Score(BaseModel):
     estimate: str
     score: float | None
     undefined: str = ""
+    perfect: bool = False
     without: frozenset[str] | None = None
 
 
@@ -82,13 +87,13 @@ class SavedScores:
 
 
 def read(name: str) -> SavedScores:
-    """Read `FILE.json`, or `FILE.json:ESTIMATE` where the file has the scores of several models.
+    """Read `FILE.json`, or the `summary.json` of a folder; with `:ESTIMATE` where it has the scores of several models.
 
     Raises:
         ConfigError: the file cannot be read, is no summary of an evaluation, or does not have the estimate.
     """
-    head, colon, asked = name.partition(".json:")
-    path = Path(f"{head}.json" if colon else name)
+    place, asked = _divided(name)
+    path = place / SUMMARY if place.is_dir() else place
     summary = _parsed(path, _content(path))
     estimate = _chosen(path, summary, asked)
     return SavedScores(
@@ -97,15 +102,33 @@ def read(name: str) -> SavedScores:
     )  # fmt: skip
 
 
+def _divided(name: str) -> tuple[Path, str]:
+    """Return the file or the folder, and the estimate, whose label may hold a colon as well as the path."""
+    if Path(name).exists():
+        return Path(name), ""
+    head, colon, asked = name.partition(".json:")
+    if colon:
+        return Path(f"{head}.json"), asked
+    folders = (at for at, character in enumerate(name) if character == ":" and Path(name[:at]).is_dir())
+    at = next(folders, len(name))
+    return Path(name[:at]), name[at + 1 :]
+
+
 def _content(path: Path) -> bytes:
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; give the summary.json that `sepkit evaluate` wrote")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); give the summary.json that `sepkit evaluate` wrote"
-        ) from None
+        what = f"give the folder of an evaluation, or its {SUMMARY}"
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); {what}.{_near(path)}") from None
+
+
+def _near(path: Path) -> str:
+    """Return the evaluation that is probably meant by a path that is not there, or nothing."""
+    if path.name == SUMMARY:  # of the folder of a run, say
+        below = sorted(path.parent.glob(f"*/{SUMMARY}"))
+        return f' Did you mean "{below[0].parent}"?' if below else ""
+    beside = path.parent.glob("*")
+    return did_you_mean(path.name, [other.name for other in beside if other.is_dir() or other.suffix == ".json"])
 
 
 def _parsed(path: Path, content: bytes) -> _Summary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ SILENT_REFERENCE = "silent reference"
 SILENT_ESTIMATE = "silent estimate"
 NOTHING_TO_SCORE = "no frame to score"
 INFINITE = "infinite"
+PERFECT = "perfect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Score:
         stem: What was estimated.
         metric: The name of the score: that of its metric, and after a dot its own where a metric has several.
         estimate: Whose it is: a model's label, or that of a bound such as the mixture.
-        value: The median of the frames that have a value, or None.
+        value: The median of the frames that have a value, or None. Infinite where there is no error at all: better
+            than any number, in medians too. What writes JSON has null for it, and says that it is perfect.
         undefined: Why there is no value; empty where there is one.
         frames: The value of each frame, None where it is undefined; empty where the track is scored as a whole.
         without: The stems that a residual leaves out of the mixture; empty for other stems.
@@ -43,28 +46,38 @@ class Score:
     frames: tuple[float | None, ...] = ()
     without: tuple[str, ...] = ()
 
+    @property
+    def perfect(self) -> bool:
+        """Whether there is no error at all."""
+        return is_perfect(self.value)
 
-def value_of(scores: Scores, reference: Samples, estimate: Samples, why: str = "") -> tuple[float | None, str]:
+
+def value_of(scores: Scores, reference: Samples, estimate: Samples, metric: MetricConfig) -> tuple[float | None, str]:
     """Return the median of the frames [frame] that have a value, or None and why there is none.
 
-    The reference and the estimate are [channel, time]; `why` is the metric's own reason, if it has one.
+    The reference and the estimate are [channel, time].
     """
     known = scores[~np.isnan(scores)]
-    with np.errstate(invalid="ignore"):  # between infinities there is no median
+    with np.errstate(invalid="ignore"):  # between infinities of both signs there is no median
         median = float(np.median(known)) if known.size else np.nan
-    if np.isfinite(median):
+    if np.isfinite(median) or (is_perfect(median) and metric.better == "higher"):
         return median, ""
     if known.size:
         return None, INFINITE
-    if why:
+    if why := metric.undefined_where:
         return None, why
     silent = [SILENT_REFERENCE] * (not reference.any()) + [SILENT_ESTIMATE] * (not estimate.any())
     return None, (silent or [NOTHING_TO_SCORE])[0]
 
 
-def finite(value: float) -> float | None:
+def is_perfect(value: float | None) -> bool:
+    """Whether a score is infinitely good, as the ratio of a signal to no error at all."""
+    return value == inf
+
+
+def finite(value: float | None) -> float | None:
     """Return a number, or None for NaN and infinity, which strict JSON has no word for."""
-    return float(value) if np.isfinite(value) else None
+    return float(value) if value is not None and isfinite(value) else None
 
 
 def measured_by(metrics: Sequence[MetricConfig], name: str) -> MetricConfig:

@@ -13,7 +13,7 @@ from sepkit.errors import PluginError, SepkitError, reason
 from sepkit.evaluation.bounds import Bound
 from sepkit.evaluation.pairing import Pairing
 from sepkit.evaluation.reference import Reference
-from sepkit.evaluation.score import Score, finite, value_of
+from sepkit.evaluation.score import Score, finite, is_perfect, value_of
 
 if TYPE_CHECKING:
     from sepkit.component import Samples, Scores
@@ -77,8 +77,8 @@ def _scores(song: Reference, entry: Entry, metric: MetricConfig) -> Iterator[Sco
         ):
             if name == f"{metric.name}.{stem}" and np.isnan(row).all():
                 continue  # what it is of other sources, it is not of itself
-            value, undefined = value_of(row.reshape(-1), reference, estimate, metric.undefined_where)
-            frames = tuple(map(finite, row)) if row.ndim else ()
+            value, undefined = value_of(row.reshape(-1), reference, estimate, metric)
+            frames = tuple(value if is_perfect(value) else finite(value) for value in row.tolist()) if row.ndim else ()
             yield Score(song.name, stem, name, entry.label, value, undefined, frames, pairing.without)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sepkit.component import MetricConfig
 from sepkit.evaluation.reference import Reference
-from sepkit.evaluation.score import Score, measured_by
+from sepkit.evaluation.score import Score, finite, measured_by
 from sepkit.evaluation.scoring import Entry
 from sepkit.metrics.silence import Silence
 from sepkit.metrics.silence_level import FRAME_SECONDS
@@ -39,9 +39,10 @@ def section_of(
 
 def _curves(scores: Sequence[Score], metrics: Sequence[MetricConfig]) -> Iterator[Curve]:
     for score in scores:
-        if any(value is not None for value in score.frames):
+        values = tuple(map(finite, score.frames))
+        if any(value is not None for value in values):
             metric = measured_by(metrics, score.metric)
-            yield Curve(score.metric, metric.unit, metric.frame, score.frames, metric.better)
+            yield Curve(score.metric, metric.unit, metric.frame, values, metric.better)
 
 
 def _silences(reference: Samples, song: Reference) -> Iterator[tuple[float, float]]:

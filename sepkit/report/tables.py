@@ -27,9 +27,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The scores of a stem of a track, one for each column; None where undefined.
+    """The scores of a stem of a track, one for each column; None where undefined, or perfect, which is no number.
 
-    `undefined` says why, one text for each value, empty where there is one; or it is empty where nobody knows why.
+    `undefined` says why, one text for each value ("perfect", too), empty where there is one; or it is empty where
+    nobody knows why.
     """
 
     track: str

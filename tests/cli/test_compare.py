@@ -235,12 +235,38 @@ def test_what_is_no_summary_is_refused(sepkit, write, content, says):
 def test_files_that_cannot_be_read(sepkit, write, tmp_path):
     good = write("good", summary(scored([1, 2])))
     assert "no.json: cannot be read" in refused(sepkit, good, tmp_path / "no.json")
-    assert "is a folder" in refused(sepkit, good, tmp_path)
+    assert "; give the folder of an evaluation, or its summary.json" in refused(sepkit, good, tmp_path)
     assert "it takes two" in refused(sepkit, good)
     bad = tmp_path / "bytes.json"
     bad.write_bytes(b"\xff\xfe\x00")
     assert "not a summary.json" in refused(sepkit, good, bad)
     assert sepkit("compare").code == 2
+
+
+def test_folders_are_taken_for_the_summary_in_them(sepkit, write, tmp_path):
+    rows = [*scored([1, 2]), *(row | {"estimate": "a:b", "score": 9} for row in scored([1, 2]))]
+    for name, estimates in (("run/evaluation", ["model"]), ("two: both", ["model", "a:b"])):
+        (tmp_path / name).mkdir(parents=True)
+        file = write("f", summary(rows, estimates=estimates))
+        file.rename(tmp_path / name / "summary.json")
+    one, both = tmp_path / "run" / "evaluation", tmp_path / "two: both"
+    done = sepkit("compare", one, f"{both}:a:b", "--json")
+    assert done.code == 0, done.err
+    assert done.json["first"]["file"] == str(one / "summary.json")
+    assert done.json["others"][0]["estimate"] == "a:b"
+    assert sepkit("compare", f"{one}:mixture", f"{one}/summary.json:model").code in (0, 2)
+    assert f'Did you mean "{one}"?' in refused(sepkit, one, tmp_path / "run")
+    assert 'Did you mean "evaluation"?' in refused(sepkit, one, tmp_path / "run" / "evalution")
+    assert "has the scores of 2 models" in refused(sepkit, one, both)
+
+
+def test_a_perfect_score_has_no_difference_and_is_not_called_undefined(sepkit, write):
+    rows = scored([1, 2, 3])
+    perfect = [row | ({"score": None, "perfect": True} if row["track"] == "a" else {}) for row in rows]
+    done = sepkit("compare", write("one", summary(rows)), write("two", summary(perfect)))
+    assert done.code == 0, done.err
+    assert "left out: 1 score of a: perfect in the other, so there is no difference" in done.out
+    assert "undefined" not in done.out
 
 
 def test_a_score_may_be_named_beside_what_measured_it(sepkit, write):

@@ -14,7 +14,7 @@ import soundfile
 from sepkit.evaluation.estimates import FinishedEstimates
 from sepkit.evaluation.pairing import Estimable
 from sepkit.track import Track
-from tests.conftest import write_songs
+from tests.conftest import Outcome, write_songs
 
 # What most tests do not look at.
 PLAIN = ("--no-cost", "--no-report")
@@ -27,6 +27,7 @@ def evaluated(sepkit, small_model, tmp_path):
 
     def run(*args: object, code: int = 0):
         model = () if "--estimates" in args else ("-m", small_model)
+        model += () if "--processes" in args else ("--processes", 1)
         done = sepkit("evaluate", *args, *model, "--output-dir", tmp_path / "e", *PLAIN, "--json")
         assert done.code == code, done.err
         return done.json
@@ -41,6 +42,14 @@ def medians(summary, metric="sdr"):
 def silence(path):
     samples, rate = soundfile.read(path)
     soundfile.write(path, np.zeros_like(samples), rate, subtype="FLOAT")
+
+
+def mono(songs):
+    """Leave one channel: the filters of BSSEval take an eighth of the time."""
+    for path in songs.glob("*/*.wav"):
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        soundfile.write(path, samples[:, 0], rate, subtype="FLOAT")
+    return songs
 
 
 def test_one_song_a_folder_and_a_test_split(evaluated, songs, small_config, tmp_path):
@@ -64,8 +73,8 @@ def test_floor_and_ceilings_stand_beside_every_score(evaluated, songs):
         assert sdr[stem, "mixture"] < sdr[stem, "ideal ratio mask (32 ms)"]
     assert sdr["vocals", label] < sdr["vocals", "ideal ratio mask (32 ms)"]
     assert sdr["vocals", "8000 Hz mono"] is None  # the hum is mono, so this path returns it as it is
-    infinite = [row for row in summary["tracks"] if row["undefined"]]
-    assert {row["undefined"] for row in infinite if row["estimate"] == "8000 Hz mono"} >= {"undefined: infinite"}
+    perfect = {(row["stem"], row["estimate"]) for row in summary["tracks"] if row["perfect"]}
+    assert perfect == {("vocals", "8000 Hz mono")}
 
 
 def test_people_read_scores_medians_guide_and_cost(sepkit, small_model, songs, tmp_path):
@@ -101,7 +110,7 @@ def test_an_unreadable_song_is_reported_and_the_others_are_scored(evaluated, son
 
 
 def test_row_28_a_silent_reference_is_null_and_says_so(evaluated, tmp_path):
-    songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums"))
+    songs = mono(write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums"), seconds=1))
     silence(songs / "a" / "vocals.wav")
     shutil.copy(songs / "a" / "drums.wav", songs / "a" / "mixture.wav")
     metrics = "sdr,usdr,si_sdr,bsseval,museval,silence_level,bleed"
@@ -145,12 +154,14 @@ def test_several_processes_give_the_scores_of_one_in_the_same_order(evaluated, s
 
 def test_track_files_have_the_schema_of_museval_and_its_reader_takes_them(evaluated, songs, tmp_path):
     jsonschema = pytest.importorskip("jsonschema")
+    shutil.rmtree(songs / "four")
+    mono(songs)
     loud, rate = soundfile.read(songs / "one" / "vocals.wav")
     loud[:rate] = 0
     soundfile.write(songs / "one" / "vocals.wav", loud, rate, subtype="FLOAT")
     evaluated("--data-dir", songs, "--metrics", "sdr,bsseval")
     files = sorted((tmp_path / "e" / "tracks").iterdir())
-    assert [file.name for file in files] == ["four.json", "one.json", "three.json", "two.json"]
+    assert [file.name for file in files] == ["one.json", "three.json", "two.json"]
     for file in files:
         jsonschema.validate(json.loads(file.read_text()), json.loads(SCHEMA.read_text()))
     one = json.loads((tmp_path / "e" / "tracks" / "one.json").read_text())
@@ -180,7 +191,8 @@ def test_the_table_for_spreadsheets_holds_every_score_and_no_formula(evaluated, 
     assert len(rows) == len(summary["tracks"])
     assert {row["track"] for row in rows} == {"a=1", *(f"'{name}" for name in formulas)}
     for row, score in zip(rows, summary["tracks"], strict=True):
-        assert float(row["score"]) == score["score"] if row["score"] else score["score"] is None
+        value = np.inf if score["perfect"] else score["score"]
+        assert float(row["score"]) == value if row["score"] else value is None
 
 
 def test_files_of_an_earlier_evaluation_do_not_stay(evaluated, songs, tmp_path):
@@ -480,6 +492,83 @@ def test_finished_stems_of_two_tools_and_of_no_song(evaluated, songs, tmp_path):
     flat = evaluated("--estimates", made / "c", "--data-dir", songs, code=1)
     assert len(flat["failed"]) == 4
     assert evaluated("--estimates", made / "c", "--song-dir", songs / "two", "--metrics", "usdr")["tracks"]
+
+
+def test_a_perfect_estimate_is_no_undefined_one(sepkit, songs, tmp_path):
+    """Null in JSON, too, but without a reason; beyond any number in the medians, in tables and for `compare`."""
+    shutil.copytree(songs, tmp_path / "made")
+    samples, rate = soundfile.read(songs / "one" / "vocals.wav")
+    soundfile.write(tmp_path / "made" / "one" / "vocals.wav", 0.9 * samples, rate, subtype="FLOAT")
+    silence(songs / "two" / "vocals.wav")
+    run = ("evaluate", "--data-dir", songs, "--estimates", tmp_path / "made", "--target", "vocals", "--metrics")
+    done = sepkit(*run, "sdr,bleed", "--output-dir", tmp_path / "e", "--no-cost")
+    assert done.code == 0, done.err
+    summary = Outcome(0, (tmp_path / "e" / "summary.json").read_text(), "").json
+    rows = {row["track"]: row for row in summary["tracks"] if (row["metric"], row["estimate"]) == ("sdr", "made")}
+    assert {track: (row["score"] is None, row["undefined"], row["perfect"]) for track, row in rows.items()} == {
+        "one": (False, "", False),
+        "two": (True, "undefined: silent reference", False),
+        "three": (True, "", True),
+        "four": (True, "", True),
+    }
+    (median,) = [m for m in summary["medians"] if (m["metric"], m["estimate"]) == ("sdr", "made")]
+    assert (median["songs"], median["perfect"], median["median"], median["mean"]) == (3, 2, None, None)
+    assert "vocals: no error at all" in done.out
+    assert re.search(r"three +vocals +perfect", done.out)
+    frames = json.loads((tmp_path / "e" / "tracks" / "three.json").read_text())["targets"][0]["frames"]
+    assert [(frame["metrics"], frame["perfect"], "undefined" in frame) for frame in frames] == [({}, ["SDR"], False)]
+    assert "three,vocals,sdr,dB,made,inf," in (tmp_path / "e" / "scores.csv").read_text()
+    for song in ("three", "four"):
+        shutil.copy(tmp_path / "made" / "one" / "vocals.wav", tmp_path / "made" / song / "vocals.wav")
+    assert sepkit(*run, "sdr", "--output-dir", tmp_path / "other", *PLAIN).code == 0
+    done = sepkit("compare", tmp_path / "e", tmp_path / "other", "--metrics", "sdr")
+    assert "2 scores of four, three: perfect in the first" in done.out
+
+
+class TestTiming:
+    """Estimates that are not in time with their references."""
+
+    @pytest.fixture
+    def made(self, tmp_path):
+        """Score vocals that `change` has made of the true ones, for two songs of noise."""
+        songs = write_songs(tmp_path / "noisy", ["one", "two"], ("voice", "drums"), seconds=3)
+
+        def write(change):
+            for song in ("one", "two"):
+                samples, rate = soundfile.read(songs / song / "voice.wav", dtype="float32")
+                (tmp_path / "made" / song).mkdir(parents=True, exist_ok=True)
+                soundfile.write(tmp_path / "made" / song / "voice.wav", change(samples), rate, subtype="FLOAT")
+            return ("--estimates", tmp_path / "made", "--data-dir", songs, "--metrics", "sdr")
+
+        return write
+
+    def evaluated(self, sepkit, tmp_path, run):
+        done = sepkit("evaluate", *run, "--output-dir", tmp_path / "e", "--processes", 1, *PLAIN, "--json")
+        assert done.code == 0, done.err
+        return done.json["shifted"], [line for line in done.err.splitlines() if line.startswith("Warning")]
+
+    @pytest.mark.parametrize(("samples", "when"), [(1105, "late"), (-200, "early")])
+    def test_a_constant_lag_is_one_warning_and_is_in_the_summary(self, sepkit, made, tmp_path, samples, when):
+        run = made(lambda x: np.roll(x, samples, 0) + 0.1 * np.roll(x, 77, 0))
+        shifted, (warning,) = self.evaluated(sepkit, tmp_path, run)
+        assert {(s["track"], s["estimate"], s["stem"], s["samples_late"]) for s in shifted} == {
+            (song, "made", "voice", samples) for song in ("one", "two")
+        }
+        assert {s["milliseconds_late"] for s in shifted} == {samples / 8}
+        assert all(s["cost_db"] > 15 for s in shifted)
+        assert f"made: voice of one, two come {abs(samples)} samples ({abs(samples) / 8:.1f} ms) {when}" in warning
+
+    def test_in_time_is_without_a_word(self, sepkit, made, tmp_path):
+        assert self.evaluated(sepkit, tmp_path, made(lambda x: 0.5 * x + 0.2 * np.roll(x, 77, 0))) == ([], [])
+
+    def test_another_length_is_said_from_a_tenth_of_a_second_on(self, sepkit, made, tmp_path):
+        _, warnings = self.evaluated(sepkit, tmp_path, made(lambda x: x[:-1200]))
+        assert [line.partition("voice.wav: ")[2] for line in warnings] == [
+            "2.85 s long, its song is 3.00 s; silence is added"
+        ] * 2
+        _, warnings = self.evaluated(sepkit, tmp_path, made(lambda x: np.pad(x, ((0, 2000), (0, 0)))))
+        assert warnings[0].endswith("voice.wav: 3.25 s long, its song is 3.00 s; the rest is left out")
+        assert self.evaluated(sepkit, tmp_path, made(lambda x: x[:-600])) == ([], [])
 
 
 def test_row_34_an_instrumental_beside_its_stems_changes_no_score(evaluated, tmp_path):

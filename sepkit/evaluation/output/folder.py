@@ -11,9 +11,10 @@ from sepkit.evaluation.evaluate import Evaluation
 from sepkit.evaluation.output.scores_csv import scores_csv
 from sepkit.evaluation.output.summary import summarise
 from sepkit.evaluation.output.track_files import track_files
+from sepkit.evaluation.saved_scores import SUMMARY
 from sepkit.separation.songs.output import component
 
-SUMMARY, REPORT = "summary.json", "report.html"
+REPORT = "report.html"
 
 
 def prepare(folder: Path, *, report: bool) -> None:

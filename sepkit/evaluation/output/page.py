@@ -7,7 +7,7 @@ from sepkit.evaluation.cost import Cost
 from sepkit.evaluation.evaluate import Evaluation
 from sepkit.evaluation.guide import guide_text
 from sepkit.evaluation.output.tables import SDR, stated, verdicts
-from sepkit.evaluation.score import Score
+from sepkit.evaluation.score import PERFECT, Score, finite, is_perfect
 from sepkit.report import Column, Distribution, Report, Row
 
 
@@ -56,13 +56,16 @@ def _rows(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row]:
         by_place.setdefault((score.track, score.stem), {})[score.metric, score.estimate] = score
     for (track, stem), scores in by_place.items():
         found = [scores.get((column.group, column.name)) for column in columns]
-        values, reasons = (tuple(s.value if s else None for s in found), tuple(s.undefined if s else "" for s in found))
+        values = tuple(finite(s.value) if s else None for s in found)
+        reasons = tuple((PERFECT if s.perfect else s.undefined) if s else "" for s in found)
         yield Row(track, stem, values, reasons)
 
 
 def _totals(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row]:
     for stem in dict.fromkeys(stem for stem, _ in evaluation.columns):
-        yield Row("median", stem, tuple(evaluation.median(stem, c.group, c.name) for c in columns))
+        medians = [evaluation.median(stem, column.group, column.name) for column in columns]
+        reasons = tuple(PERFECT if is_perfect(median) else "" for median in medians)
+        yield Row("median", stem, tuple(map(finite, medians)), reasons)
 
 
 def _distributions(evaluation: Evaluation) -> Iterator[Distribution]:
@@ -71,7 +74,7 @@ def _distributions(evaluation: Evaluation) -> Iterator[Distribution]:
         found = {(s.track, s.estimate): s for column in columns for s in column}
         tracks = tuple(dict.fromkeys(track for track, _ in found))
         groups = tuple(
-            (estimate, tuple(s.value if (s := found.get((track, estimate))) else None for track in tracks))
+            (estimate, tuple(finite(s.value) if (s := found.get((track, estimate))) else None for track in tracks))
             for estimate in evaluation.everyone
         )
         yield Distribution(f"{metric} of {stem}", evaluation.measured_by(metric).unit, tracks, groups)

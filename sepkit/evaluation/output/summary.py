@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from sepkit.evaluation.evaluate import Evaluation
-from sepkit.evaluation.score import Score
+from sepkit.evaluation.score import Score, finite
 
 FORMAT = 1
 OVER_SONGS = "median over songs"
@@ -17,7 +17,10 @@ def aggregation(frame_seconds: float) -> str:
 
 
 def summarise(evaluation: Evaluation) -> dict[str, Any]:
-    """Return an evaluation as plain values; a score that is undefined or infinite is null, and beside it stands why."""
+    """Return an evaluation as plain values; a score that is undefined is null, and beside it stands why.
+
+    So is one that is infinite, as no error at all is: JSON has no number for it. Beside it stands that it is perfect.
+    """
     return {
         "format": FORMAT,
         "sepkit": version("sepkit"),
@@ -31,13 +34,21 @@ def summarise(evaluation: Evaluation) -> dict[str, Any]:
         "interrupted": evaluation.stop is not None,
         "failed": evaluation.failed,
         "absent": {track: list(stems) for track, stems in evaluation.absent.items()},
+        "shifted": [
+            {
+                "track": shift.track, "estimate": shift.estimate, "stem": shift.stem, "samples_late": shift.samples,
+                "milliseconds_late": shift.milliseconds, "cost_db": shift.cost,
+            }
+            for shift in evaluation.shifts
+        ],
     }  # fmt: skip
 
 
 def _row(score: Score) -> dict[str, Any]:
     row = {
         "track": score.track, "stem": score.stem, "metric": score.metric, "estimate": score.estimate,
-        "score": score.value, "undefined": f"undefined: {score.undefined}" if score.undefined else "",
+        "score": finite(score.value), "undefined": f"undefined: {score.undefined}" if score.undefined else "",
+        "perfect": score.perfect,
     }  # fmt: skip
     if score.frames:
         row |= {"frames": len(score.frames), "undefined_frames": score.frames.count(None)}
@@ -72,9 +83,10 @@ def _medians(evaluation: Evaluation) -> list[dict[str, Any]]:
                         "stem": stem,
                         "metric": metric,
                         "estimate": estimate,
-                        "median": evaluation.median(stem, metric, estimate),
-                        "mean": evaluation.mean(stem, metric, estimate),
+                        "median": finite(evaluation.median(stem, metric, estimate)),
+                        "mean": finite(evaluation.mean(stem, metric, estimate)),
                         "songs": len(found) - sum(undefined.values()),
+                        "perfect": sum(score.perfect for score in found),
                         "undefined": undefined,
                     }
                 )

@@ -8,7 +8,7 @@ from sepkit.evaluation.comparison import listed
 from sepkit.evaluation.evaluate import Evaluation
 from sepkit.evaluation.guide import guide_text, leak, verdict
 from sepkit.evaluation.output.summary import aggregation
-from sepkit.evaluation.score import Score
+from sepkit.evaluation.score import PERFECT, Score, is_perfect
 from sepkit.terminal import Column, Prose, Table
 
 SDR = "sdr"
@@ -42,7 +42,9 @@ def verdicts(evaluation: Evaluation) -> list[str]:
         whose = f"{estimate}: " if len(evaluation.estimates) > 1 else ""
         for stem, metric in evaluation.columns:
             median = evaluation.median(stem, metric, estimate)
-            if metric == SDR and median is not None:
+            if is_perfect(median):
+                parts += [f"{whose}{stem}: no error at all"] if metric == SDR else []
+            elif metric == SDR and median is not None:
                 leaks = [
                     leak(name, evaluation.median(s, name, estimate)) for s, name in evaluation.columns if s == stem
                 ]
@@ -116,7 +118,7 @@ def _text(score: Score | None) -> str:
 
 def number(value: float) -> str:
     """Return a score with two decimals, without a minus before zero."""
-    return f"{round(value, 2) + 0.0:.2f}"
+    return PERFECT if is_perfect(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 def _cost(evaluation: Evaluation) -> Table:

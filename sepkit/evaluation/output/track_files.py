@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from sepkit.evaluation.evaluate import Evaluation
-from sepkit.evaluation.score import Score
+from sepkit.evaluation.score import Score, finite, is_perfect
 
 # museval's names of what it measures, and whose scores they may be: the first of these that was measured.
 _NAMES = {
@@ -17,7 +17,8 @@ _NAMES = {
 def track_files(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield (estimate, track, plain values) of each song and each estimate with framewise scores.
 
-    A frame that is undefined lacks the number, which the schema has no null for, and says so in a key of its own.
+    A frame that is undefined or perfect lacks the number, which the schema has no null for, and says so in a key of its
+    own.
     """
     found: dict[tuple[str, str], list[Score]] = {}
     for score in evaluation.scores:
@@ -41,8 +42,8 @@ def _target(evaluation: Evaluation, stem: str, scores: list[Score]) -> dict[str,
 
 def _frame(number: int, seconds: float, scores: dict[str, Score]) -> dict[str, Any]:
     values = {name: score.frames[number] for name, score in scores.items()}
-    known = {name: value for name, value in values.items() if value is not None}
+    known = {name: value for name, value in values.items() if finite(value) is not None}
     frame = {"time": number * seconds, "duration": seconds, "metrics": known}
-    if len(known) < len(values):
-        frame["undefined"] = [name for name, value in values.items() if value is None]
-    return frame
+    undefined = [name for name, value in values.items() if value is None]
+    perfect = [name for name, value in values.items() if is_perfect(value)]
+    return frame | ({"undefined": undefined} if undefined else {}) | ({"perfect": perfect} if perfect else {})

@@ -60,6 +60,7 @@ function scoreRow(report, columns, row, openSong) {
     const value = column.value(row);
     if (value !== null) return element("td", { class: "number" }, number(value));
     const reason = row.undefined[column.index];
+    if (reason === "perfect") return element("td", { class: "number" }, reason);
     const why = reason ? [": ", element("small", {}, reason)] : [];
     return element("td", { class: "number" }, "undefined", ...why);
   });
