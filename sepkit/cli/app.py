@@ -46,7 +46,9 @@ def _let_threads_sleep() -> None:
     """Let OpenMP's threads sleep while they wait for each other, unless the user has said how they shall wait.
 
     By default they spin, which beside another busy process costs most of the time (docs/results.md). PyTorch
-    reads the environment when it is imported, and so do the processes that this one starts.
+    reads the environment when it is imported, and so do the processes that this one starts. OpenBLAS, which NumPy
+    and SciPy bring, cannot wait otherwise: it gets one thread, as songs are scored in a process for each core.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
