@@ -10,7 +10,6 @@ from unicodedata import normalize
 
 from pydantic import Field, field_validator
 
-from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.search import walk
 from sepkit.component import DatasetConfig
 from sepkit.datasets.split import split_by_hash
@@ -130,8 +129,6 @@ class Folder(DatasetConfig):
         """
         found: dict[str, Path] = {}
         for path in files:
-            if path.suffix.lower() not in EXTENSIONS:
-                continue
             name = _plain(path.stem).casefold()
             if name in found:
                 raise CorpusError(f"{folder}: {found[name].name} and {path.name} are both {name}; keep one")

@@ -14,7 +14,6 @@ from unicodedata import normalize
 
 import torch
 
-from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.audio.search import walk
@@ -168,11 +167,10 @@ class FinishedEstimates:
         """Song -> folder -> folded stem -> its files there."""
         found: dict[str, dict[Path, _Stems]] = {}
         for file in (file for _, files in sorted(walk(self.folder)) for file in files):
-            if file.suffix.lower() in EXTENSIONS:
-                numbered = _NUMBERED.fullmatch(file.stem)
-                song, stem = numbered.groups() if numbered else (file.parent.name, file.stem)
-                stems = found.setdefault(normalize("NFC", song), {}).setdefault(file.parent, {})
-                stems.setdefault(folded(stem), []).append(file)
+            numbered = _NUMBERED.fullmatch(file.stem)
+            song, stem = numbered.groups() if numbered else (file.parent.name, file.stem)
+            stems = found.setdefault(normalize("NFC", song), {}).setdefault(file.parent, {})
+            stems.setdefault(folded(stem), []).append(file)
         return found
 
 

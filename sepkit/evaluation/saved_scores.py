@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from sepkit.config_errors import faults
-from sepkit.errors import ConfigError, did_you_mean
+from sepkit.errors import ConfigError, did_you_mean, did_you_mean_path
 
 FORMAT = 1
 SUMMARY = "summary.json"
@@ -127,8 +127,7 @@ def _near(path: Path) -> str:
     if path.name == SUMMARY:  # of the folder of a run, say
         below = sorted(path.parent.glob(f"*/{SUMMARY}"))
         return f' Did you mean "{below[0].parent}"?' if below else ""
-    beside = path.parent.glob("*")
-    return did_you_mean(path.name, [other.name for other in beside if other.is_dir() or other.suffix == ".json"])
+    return did_you_mean_path(path, lambda other: other.is_dir() or other.suffix == ".json")
 
 
 def _parsed(path: Path, content: bytes) -> _Summary:

@@ -255,7 +255,7 @@ def test_folders_are_taken_for_the_summary_in_them(sepkit, write, tmp_path):
     assert done.json["first"]["file"] == str(one / "summary.json")
     assert done.json["others"][0]["estimate"] == "a:b"
     assert f'Did you mean "{one}"?' in refused(sepkit, one, tmp_path / "run")
-    assert 'Did you mean "evaluation"?' in refused(sepkit, one, tmp_path / "run" / "evalution")
+    assert f'Did you mean "{one}"?' in refused(sepkit, one, tmp_path / "run" / "evalution")
     assert "has the scores of 2 models" in refused(sepkit, one, both)
 
 

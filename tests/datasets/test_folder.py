@@ -80,9 +80,9 @@ def test_a_song_with_and_one_without_a_mixture(tmp_path):
 def test_every_format_counts_and_other_files_do_not(tmp_path):
     song = tmp_path / "song"
     song.mkdir()
-    for name in ("a.wav", "b.FLAC", "c.mp3", "d.ogg", "cover.png", ".hidden.wav", "info.json"):
+    for name in ("a.wav", "b.FLAC", "c.mp3", "d.ogg", "e.m4a", "f.CAF", "cover.png", ".hidden.wav", "info.json"):
         (song / name).touch()
-    assert set(Folder(root=tmp_path).tracks("all")[0].stems) == {"a", "b", "c", "d"}
+    assert set(Folder(root=tmp_path).tracks("all")[0].stems) == {"a", "b", "c", "d", "e", "f"}
 
 
 def test_names_in_parts_and_in_capitals_are_the_same_names(tmp_path):
