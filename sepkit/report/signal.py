@@ -65,7 +65,8 @@ class ArraySignal:
 
 @dataclass(frozen=True, slots=True)
 class FileSignal:
-    """A signal in an audio file, decoded by a process of its own. `FileSignal.of(path)` asks the file for the rest.
+    """A signal in an audio file, decoded by a process of its own. `FileSignal.of(path, decoder)` asks the file for the
+    rest.
 
     It may be a part of the file, from frame `start` on, times a `gain`.
     """
@@ -78,14 +79,13 @@ class FileSignal:
     gain: float = 1.0
 
     @classmethod
-    def of(cls, path: Path) -> FileSignal:
+    def of(cls, path: Path, decoder: Decoder) -> FileSignal:
         """Return the signal in `path`.
 
         Raises:
             AudioError: it is not there, or cannot be read.
         """
-        with Decoder() as decoder:
-            info = decoder.header(path)
+        info = decoder.header(path)
         return cls(path, info.sample_rate, info.channels, info.frames)
 
     @contextmanager
@@ -106,7 +106,7 @@ class _Cursor:
         self._signal = signal
         self._decoder = decoder
         self._gain = np.float32(signal.gain)
-        self._at = -1
+        self._at, self._left = -1, 0
         self._blocks: Iterator[Samples] = iter(())
         self._held = np.empty((signal.channels, 0), np.float32)
 
@@ -114,14 +114,17 @@ class _Cursor:
         if start >= self._signal.frames:
             return np.zeros((self._signal.channels, frames), np.float32)
         if start != self._at:
-            # Whoever starts at 0 reads on; elsewhere what is asked for is a part, and its decoder need not be killed.
-            ahead = frames if start else self._signal.frames if self._signal.start else None
-            self._blocks = self._decoder.blocks(self._signal.path, self._signal.start + start, ahead)
+            # Reads from 0 on follow each other; elsewhere one is a part.
+            self._left = min(frames, self._signal.frames - start) if start else self._signal.frames
+            self._blocks = self._decoder.blocks(self._signal.path, self._signal.start + start, self._left)
             self._held = self._held[:, :0]
         parts, count = [self._held], self._held.shape[1]
         while count < frames and (block := next(self._blocks, None)) is not None:
             parts.append(block)
             count += block.shape[1]
+            self._left -= block.shape[1]
+        if not self._left:
+            next(self._blocks, None)  # the end of the reply: the decoder need not be killed for the next read
         samples = np.concatenate(parts, axis=1)
         reads_on = start in (0, self._at)
         self._at, self._held = start + frames if reads_on else -1, samples[:, frames:].copy()

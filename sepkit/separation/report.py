@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError, ConfigError, SepkitError
 from sepkit.report import FileSignal, Limits, Report, Section, Song, Stem, page_section, write_report
 from sepkit.separation.batch import Result
@@ -44,11 +45,12 @@ def write_report_of(results: Sequence[Result], wish: Wish) -> Path:
     limits = Limits(songs=len(done))
     failed = {str(result.input): result.error for result in results if result.error}
     sections: list[Section] = []
-    for result in done:
-        try:
-            sections.append(page_section(_song(result, wish), limits))
-        except SepkitError as error:
-            failed[str(result.input)] = str(error)
+    with Decoder() as decoder:
+        for result in done:
+            try:
+                sections.append(page_section(_song(result, wish, decoder), limits))
+            except SepkitError as error:
+                failed[str(result.input)] = str(error)
     facts = (
         ("Songs", f"{len(sections)} separated, {len(failed)} failed"),
         ("Scores", "none: the true stems are unknown"),
@@ -58,11 +60,11 @@ def write_report_of(results: Sequence[Result], wish: Wish) -> Path:
     return path
 
 
-def _song(result: Result, wish: Wish) -> Song:
+def _song(result: Result, wish: Wish, decoder: Decoder) -> Song:
     """Return a song and its stems. The mixture starts where they do, and is turned down as they are."""
     assert result.written is not None
-    stems = tuple(_stems(result.written.files))
-    whole = FileSignal.of(result.input)
+    stems = tuple(_stems(result.written.files, decoder))
+    whole = FileSignal.of(result.input, decoder)
     start = round(wish.start * whole.sample_rate)
     length = stems[0].estimate.frames
     if start + length > whole.frames:
@@ -79,6 +81,6 @@ def _name(result: Result, wish: Wish) -> str:
     return place.removesuffix(stem).rstrip("/ _-") or track_name(result.input)
 
 
-def _stems(files: dict[str, Path]) -> Iterator[Stem]:
+def _stems(files: dict[str, Path], decoder: Decoder) -> Iterator[Stem]:
     for name, file in files.items():
-        yield Stem(name, FileSignal.of(file))
+        yield Stem(name, FileSignal.of(file, decoder))

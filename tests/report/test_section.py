@@ -137,7 +137,7 @@ def write_noise(path, seconds, rate, seed):
     with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
         for _ in range(seconds):
             file.write(rng.uniform(-0.5, 0.5, rate).astype(np.float32))
-    return FileSignal.of(path)
+    return FileSignal(path, rate, 1, seconds * rate)
 
 
 def test_memory_does_not_grow_with_the_length_of_files(tmp_path):

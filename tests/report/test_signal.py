@@ -8,6 +8,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sepkit.audio.untrusted.decoder import Decoder
+from sepkit.audio.untrusted.watched_process import WatchedProcess
 from sepkit.errors import AudioError
 from sepkit.report import ArraySignal, FileSignal
 
@@ -43,7 +45,8 @@ def test_any_order_of_reads_brings_the_same_samples(path, reads, follow):
 
 
 def test_a_file_tells_what_it_is_and_travels_without_its_samples(path):
-    signal = FileSignal.of(path)
+    with Decoder() as decoder:
+        signal = FileSignal.of(path, decoder)
     assert (signal.sample_rate, signal.channels, signal.frames) == (RATE, 2, 3 * RATE)
     sent = pickle.dumps(signal)
     assert len(sent) < 1000
@@ -59,5 +62,19 @@ def test_a_part_of_a_file_times_a_gain(path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(AudioError, match=r"missing\.wav: no such file"):
-        FileSignal.of(tmp_path / "missing.wav")
+    with Decoder() as decoder, pytest.raises(AudioError, match=r"missing\.wav: no such file"):
+        FileSignal.of(tmp_path / "missing.wav", decoder)
+
+
+def test_reads_to_the_end_and_of_parts_share_one_process(path, monkeypatch):
+    begun = []
+
+    def begin(*args, **options):
+        begun.append(args)
+        return WatchedProcess(*args, **options)
+
+    monkeypatch.setattr("sepkit.audio.untrusted.decoder.WatchedProcess", begin)
+    with FileSignal(path, RATE, 2, 3 * RATE).reader() as read:
+        for start, frames in ((0, 3 * RATE), (0, 4 * RATE), (700, 50), (20, 2 * RATE), (2 * RATE, 2 * RATE), (0, 10)):
+            assert read(start, frames).shape == (2, frames)
+    assert len(begun) == 1
