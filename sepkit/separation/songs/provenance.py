@@ -67,7 +67,8 @@ def is_stem(tags: Tags) -> bool:
 def read_stem(file: Path, sample_rate: int, decoder: Decoder) -> StemOnDisk | None:
     """Return the stem in a file; None if sepkit has not made it.
 
-    It is complete if it has this rate in Hz, and the frames that it was made with.
+    It is complete if it has this rate in Hz, and states and holds the frames that it was made with: a torn mp3 is one
+    whose frames had to be counted.
     """
     try:
         info = decoder.header(file)
@@ -77,11 +78,10 @@ def read_stem(file: Path, sample_rate: int, decoder: Decoder) -> StemOnDisk | No
     found = _COMMENT.fullmatch(info.tags.comment)
     if not found:
         return None
-    frames, complete = info.frames, False
-    if info.sample_rate == sample_rate and 0 <= frames - int(found[4]) <= _PADDING:
+    frames, complete = int(found[4]), False
+    if info.sample_rate == sample_rate and not info.counted and 0 <= info.frames - frames <= _PADDING:
         with suppress(AudioError):
-            list(decoder.blocks(file, frames - 1, 1))  # headers outlive their audio
-            complete = True
+            complete = bool(list(decoder.blocks(file, frames - 1, 1)))  # headers outlive their audio
     return StemOnDisk(Provenance(*found.groups()[:3]), complete)
 
 
