@@ -58,6 +58,8 @@ _TOLERANCE = 8192
 # Seconds by which the timestamps of a container that counts milliseconds may be off without a gap; and its length.
 _JITTER = 0.1
 _INEXACT = 0.5
+# What numpy calls FFmpeg's samples.
+_KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 # Seconds beyond which a gap in the timestamps is damage.
 _LONGEST_GAP = 3600
 
@@ -267,13 +269,20 @@ class PyAVSource:
         if frame.sample_rate != self.sample_rate:
             rates = f"{self.sample_rate} to {frame.sample_rate} Hz"
             raise AudioError(f"{self._named}: its sample rate changes from {rates}; convert the file to WAV or FLAC")
-        raw = frame.to_ndarray()
-        samples = raw if frame.format.is_planar else raw.reshape(frame.samples, -1).T
-        if samples.dtype.kind == "i":
-            samples = samples.astype(np.float32) * np.float32(2.0 ** (1 - 8 * samples.itemsize))
-        elif samples.dtype.kind == "u":
-            samples = (samples.astype(np.float32) - 128) / 128
-        return to_channels(samples.astype(np.float32, copy=False), self.channels).T
+        kind, samples = (
+            _KINDS[frame.format.packed.name],
+            np.empty((frame.samples, len(frame.layout.channels)), np.float32),
+        )
+        if frame.format.is_planar:  # to_ndarray() takes as long as to decode
+            for number, plane in enumerate(frame.planes):
+                samples[:, number] = np.frombuffer(plane, kind, frame.samples)
+        else:
+            samples[:] = np.frombuffer(frame.planes[0], kind, samples.size).reshape(samples.shape)
+        if kind == "u1":
+            samples -= 128
+        if kind[0] != "f":
+            samples *= np.float32(2.0 ** (1 - 8 * int(kind[1])))
+        return to_channels(samples.T, self.channels).T
 
     def _scaled(self, ticks: int) -> int:
         """Return a number of ticks in frames, rounded; integers, for Fraction takes its time."""

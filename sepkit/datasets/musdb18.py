@@ -18,7 +18,7 @@ STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
 
 
 class MUSDB18(DatasetConfig):
-    """MUSDB18: the songs of MUSDB18-HQ as AAC, cut off at 16 kHz. Needs ffmpeg, and `sepkit data prepare` for speed.
+    """MUSDB18: the songs of MUSDB18-HQ as AAC, cut off at 16 kHz. Needs `sepkit data prepare` for speed.
 
     The mixture is encoded by itself and is only about the sum of the stems; training uses the sum.
     """

@@ -459,3 +459,15 @@ def test_damaged_files_decode_or_are_refused(tmp_path):
             path.unlink()
         np.testing.assert_array_equal(decoded(decoder, good).T, NOISE)
     assert 100 < refused < 290
+
+
+def test_a_library_that_hangs_in_the_middle_is_given_up(tmp_path):
+    path = encode(tmp_path / "a.m4a", np.tile(NOISE, (20, 1)))
+    with Decoder() as decoder:
+        blocks = decoder.blocks(path)
+        next(blocks)
+        decoder._patience = decoder._child._patience = 0.5
+        os.kill(decoder._child.pid, signal.SIGSTOP)
+        with pytest.raises(AudioError, match=r"a\.m4a: did not answer within 0\.5 s; it may be damaged: export it"):
+            list(blocks)
+        assert decoded(decoder, path, 0, 100).shape == (2, 100)

@@ -2,6 +2,7 @@
 
 import os
 import struct
+from contextlib import closing
 
 import av
 import numpy as np
@@ -136,6 +137,22 @@ def test_what_the_child_has_counted_is_known_here(whole, tmp_path, monkeypatch):
         frames = decoder.header(tmp_path / "a.mp3").frames
     monkeypatch.setattr(probing, "_counted", lambda file: pytest.fail("counted again"))
     assert probe(tmp_path / "a.mp3").frames == frames
+
+
+def test_counting_gives_a_sign_of_life_for_every_second(tmp_path):
+    """Else the child that counts a long file would be given up."""
+    calls = []
+    with closing(PyAVSource(encode(tmp_path / "a.aac", NOISE))) as source:
+        assert source.count(lambda: calls.append(1)) > FRAMES
+    assert len(calls) >= 2
+
+
+def test_to_skip_is_a_sign_of_life(tmp_path):
+    path = encode(tmp_path / "a.mkv", NOISE)
+    with closing(PyAVSource(path, FRAMES)) as source:
+        blocks = list(source.blocks(2 * RATE, 100, RATE))
+    assert [len(block) for block in blocks if len(block)] == [100]
+    assert len(blocks) > 10
 
 
 # Gaps
