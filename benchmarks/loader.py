@@ -4,8 +4,8 @@ Every case gives 4 s remixed chunks of four stems, from two worker processes, to
 22 050 Hz mono (resampled from 44.1 kHz stereo where the corpus is not prepared), open-unmix's as it makes them, at 44.1
 kHz stereo. The cases take turns. Then: how long a step of `configs/tiny-cpu.toml` waits for its data.
 
-Needs ffmpeg, which open-unmix runs, and `pip install openunmix`. Goals: prepared at least 20 times open-unmix on the same audio, and 400
-chunks a second; unprepared at least twice.
+Needs ffmpeg, which open-unmix runs, and `pip install openunmix`. Goals: prepared at least 20 times open-unmix on the
+same audio, and 400 chunks a second; unprepared at least twice.
 """
 
 import os

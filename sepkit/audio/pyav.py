@@ -275,9 +275,9 @@ class PyAVSource:
         )
         if frame.format.is_planar:  # to_ndarray() takes as long as to decode
             for number, plane in enumerate(frame.planes):
-                samples[:, number] = np.frombuffer(plane, kind, frame.samples)
+                samples[:, number] = np.frombuffer(memoryview(plane), kind, frame.samples)
         else:
-            samples[:] = np.frombuffer(frame.planes[0], kind, samples.size).reshape(samples.shape)
+            samples[:] = np.frombuffer(memoryview(frame.planes[0]), kind, samples.size).reshape(samples.shape)
         if kind == "u1":
             samples -= 128
         if kind[0] != "f":
