@@ -175,34 +175,43 @@ def test_an_unknown_name_lists_what_exists_and_what_failed(install_plugin):
         MODELS.get("unet")
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.ko.md"])
-def test_the_plugin_of_the_readme_installs_by_pip_trains_and_separates(readme, small_config, songs, tmp_path):
-    toml = blocks(readme, "toml")[0]
-    python = next(block for block in blocks(readme, "python") if "hookimpl" in block)
+def test_the_plugin_of_the_readme_installs_by_pip_trains_and_separates(small_config, songs, tmp_path):
+    assert [blocks("README.md", kind) == blocks("README.ko.md", kind) for kind in ("toml", "python")] == [True, True]
+    toml = blocks("README.md", "toml")[0]
+    python = next(block for block in blocks("README.md", "python") if "hookimpl" in block)
     package, site, run = tmp_path / "sepkit-fir", tmp_path / "site", tmp_path / "run"
     package.mkdir()
     (package / "sepkit_fir.py").write_text(python)
     build = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
     (package / "pyproject.toml").write_text(build + toml)
-    pip = ["pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", site, package]
-    module(*pip)
-    env = {**os.environ, "PYTHONPATH": str(site)}
-    listed = json.loads(module("sepkit", "plugins", "list", "--json", env=env))
+    module("pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", site, package)
+    commands = [
+        ["plugins", "list", "--json"],
+        ["train", small_config, "--data-dir", songs, "--output-dir", run, "--set", 'model={name="fir"}', "--json"],
+        ["separate", songs / "one" / "mixture.wav", "-m", run, "-o", tmp_path / "out", "--json"],
+    ]
+    listed, _, separated = in_one_process(commands, {**os.environ, "PYTHONPATH": str(site)})
     assert [row["provides"] for row in listed["plugins"] if row["distribution"] == "sepkit-fir"] == [{"model": ["fir"]}]
-    module(
-        "sepkit",
-        "train",
-        small_config,
-        "--data-dir",
-        songs,
-        "--output-dir",
-        run,
-        "--set",
-        'model={name="fir"}',
-        env=env,
-    )
-    module("sepkit", "separate", songs / "one" / "mixture.wav", "-m", run, "-o", tmp_path / "out", env=env)
+    assert separated["ok"] == 1
     assert {p.name for p in (tmp_path / "out" / "mixture").iterdir()} == {"vocals.wav", "accompaniment.wav"}
+
+
+def in_one_process(commands, env):
+    """Run commands of sepkit one after the other in one new process, and return the JSON that each prints."""
+    code = """
+import json, sys
+from sepkit.cli import main
+for command in json.loads(sys.argv[1]):
+    try:
+        main(command)
+    except SystemExit as ended:
+        assert ended.code == 0, (command, ended.code)
+    print("\\0")
+"""
+    call = [sys.executable, "-c", code, json.dumps([list(map(str, command)) for command in commands])]
+    done = subprocess.run(call, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(text) for text in done.stdout.split("\0\n")[:-1]]
 
 
 def blocks(readme, language):

@@ -1,6 +1,6 @@
 """Load seeded mutations of a file in this process, under an audit hook, and print what became of them as JSON.
 
-Usage: python -m tests.checkpoints.mutations (model|torch|pickle) FILE CONFIG COUNT
+Usage: python -m tests.checkpoints.mutations CONFIG COUNT KIND=FILE..., where KIND is model, torch or pickle
 """
 
 import json
@@ -181,10 +181,8 @@ class Ear:
             self.heard[event if detail is None else f"{event} {arguments[detail]}"] += 1
 
 
-def main(kind: str, source: Path, config_file: Path, count: int) -> None:
-    torch.set_num_threads(1)
-    warnings.simplefilter("error")
-    run = config.load(config_file)
+def mutate(kind: str, source: Path, run: config.RunConfig, count: int, ear: Ear) -> Any:
+    """Return how often mutations of a file ended how, and what was heard meanwhile."""
     path = source.with_name(f"mutated{source.suffix}")
     written = source.with_name("imported.safetensors")
 
@@ -197,14 +195,23 @@ def main(kind: str, source: Path, config_file: Path, count: int) -> None:
         "torch": (imported, torch_mutations),
         "pickle": (torch_file.load, pickle_mutations),
     }[kind]
-    good, ear, outcomes = load(source), Ear(), Counter()
+    good, outcomes = load(source), Counter()
+    ear.heard = Counter()
     for mutation in mutations(source, path, count):
         ear.open = True
         what = outcome(lambda: load(mutation), good)  # noqa: B023
         ear.open = False
         outcomes[what] += 1
-    print(json.dumps({"outcomes": outcomes, "heard": ear.heard}))  # noqa: T201
+    return {"outcomes": outcomes, "heard": ear.heard}
+
+
+def main(config_file: Path, count: int, files: list[str]) -> None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("error")
+    run, ear = config.load(config_file), Ear()
+    pairs = (file.split("=", 1) for file in files)
+    print(json.dumps({kind: mutate(kind, Path(path), run, count, ear) for kind, path in pairs}))  # noqa: T201
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
