@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from sepkit.audio.read import read
 from sepkit.audio.tags import LONGEST_TAG, Tags
 from sepkit.audio.writing.stem_mp4 import SAMPLE_RATES, write_stem_mp4
 from sepkit.errors import AudioError
+from sepkit.track import Stream
 from tests.encoded import decoded
 
 STEMS = ["drums", "bass", "other = [1]; 'x'", "보컬"]
@@ -88,8 +90,11 @@ def in_place(found, given, gain):
 
 def test_every_stream_is_its_stem_in_place_and_scaled(written):
     path, samples = written
-    for found, given in zip(decoded(path), samples.values(), strict=True):
+    for number, (found, given) in enumerate(zip(decoded(path), samples.values(), strict=True)):
         in_place(found, given, 0.5)
+        again, rate = read(Stream(path, number))
+        assert rate == 44100
+        np.testing.assert_array_equal(again.T, found)
 
 
 @pytest.mark.parametrize("frames", [1, 1023, 1024, 1025, 48 * 1024, 48 * 1024 + 1, 99_999])
