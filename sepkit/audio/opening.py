@@ -76,12 +76,13 @@ def _states_its_length(sound: LibsndfileSource, path: Path) -> bool:
         return False
     with closing(PyAVSource(path)) as other:
         held, frames = other.packets()
-    stated = frames * tagged // max(1, held)  # samples
+    stated = frames * tagged // max(1, held)  # samples, with the encoder's delay
+    alike = 0 <= stated - (sound.frames or 0) <= _MPEG_PADDING
     if held < tagged - _MISCOUNTED:
         sound.close()
-        raise truncated(path, frames / sound.sample_rate, stated / sound.sample_rate)
-    close = 0 <= held - tagged <= _MISCOUNTED and 0 <= stated - (sound.frames or 0) <= _MPEG_PADDING
-    return close and sound.has_end()
+        total = sound.frames if sound.frames and alike else stated
+        raise truncated(path, frames / sound.sample_rate, total / sound.sample_rate)
+    return alike and 0 <= held - tagged <= _MISCOUNTED and sound.has_end()
 
 
 def check_file(path: Path) -> None:
