@@ -2,8 +2,8 @@
 
 Each setting of the environment takes ten steps of `configs/tiny-cpu.toml`, and of the default network in batches of 4,
 in a process of its own that loads no data: alone, and beside a process that spins on one core. The settings take turns,
-as often as asked for (3 times by default); the medians are printed as chunks a second, with the processor seconds that a step took: waits that spin
-show there even on a machine that is busy otherwise.
+in `--rounds` rounds. The medians are printed as chunks a second, with the processor seconds that a step took: waits
+that spin show there even on a machine that is busy otherwise.
 """
 
 import json
