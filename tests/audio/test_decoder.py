@@ -191,7 +191,7 @@ def test_each_bad_file_has_its_reason(decoder, tmp_path):
             assert str(caught.value).startswith(f"{path}: {words}")
 
 
-@pytest.mark.parametrize("kind", ["WAV", "RF64", "W64", "AIFF", "WAVEX"])
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "W64", "AIFF", "WAVEX", "AU"])
 def test_a_file_without_its_end_is_refused(decoder, tmp_path, kind):
     path = tmp_path / f"a.{kind.lower()}"
     soundfile.write(path, NOISE, RATE, format=kind, subtype="PCM_16")
