@@ -11,8 +11,8 @@ import soundfile
 from sepkit.audio.damage import UnreadableError, damaged, truncated
 from sepkit.audio.formats import READABLE
 from sepkit.audio.pyav import tags_in
+from sepkit.audio.sniff import looks
 from sepkit.audio.tags import LONGEST_TAG, Tags, legible
-from sepkit.audio.untrusted.sniff import looks
 from sepkit.errors import AudioError
 
 if TYPE_CHECKING:

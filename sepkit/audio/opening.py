@@ -8,11 +8,11 @@ from pathlib import Path
 
 from sepkit.audio.damage import UnreadableError, truncated
 from sepkit.audio.info import AudioInfo, check_bounds
+from sepkit.audio.integrity import check_ogg, tagged_frames
 from sepkit.audio.libsndfile import LibsndfileSource
 from sepkit.audio.pyav import PyAVSource
+from sepkit.audio.sniff import container_of
 from sepkit.audio.source import Source
-from sepkit.audio.untrusted.integrity import check_ogg, tagged_frames
-from sepkit.audio.untrusted.sniff import container_of
 from sepkit.errors import AudioError, did_you_mean
 from sepkit.track import AudioFile, Stream
 

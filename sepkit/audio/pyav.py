@@ -21,8 +21,8 @@ from av.stream import Discard
 from sepkit.audio.channels import to_channels
 from sepkit.audio.damage import UnreadableError, damaged, truncated
 from sepkit.audio.formats import LONGEST, READABLE
+from sepkit.audio.sniff import container_of, looks
 from sepkit.audio.tags import NO_TAGS, Tags, tags_of
-from sepkit.audio.untrusted.sniff import container_of, looks
 from sepkit.errors import AudioError
 from sepkit.track import AudioFile, Stream
 
