@@ -1,4 +1,4 @@
-"""Folders behind links, and hidden ones, are found alike by every verb: `--data-dir`, `--estimates`, songs to separate."""
+"""Folders behind links, and hidden ones, are found alike by every verb, whichever option names the folder."""
 
 import shutil
 
