@@ -63,18 +63,25 @@ def remux(
     path: Path,
     shift: Callable[[float], float] = lambda seconds: 0,
     container: Mapping[str, str] | None = None,
+    *,
+    every: bool = False,
 ) -> Path:
-    """Copy the packets of the audio streams of `source` into another file, each `shift(its time)` seconds later."""
+    """Copy the packets of the audio streams of `source`, or of every stream, into another file.
+
+    Those of sound come `shift(their time)` seconds later.
+    """
     with (
         av.open(source) as old,
         av.open(path, "w", format=FORMATS.get(path.suffix[1:]), options=dict(container or {})) as new,
     ):
         new.metadata.update(old.metadata)
-        copies = {stream.index: new.add_stream_from_template(stream) for stream in old.streams.audio}
-        for packet in old.demux(old.streams.audio):
+        streams = list(old.streams if every else old.streams.audio)
+        copies = {stream.index: new.add_stream_from_template(stream) for stream in streams}
+        for packet in old.demux(*streams):
             if packet.dts is None:
                 continue
-            later = int(Fraction(shift(float(packet.pts * packet.time_base))) / packet.time_base)
+            seconds = shift(float(packet.pts * packet.time_base)) if packet.stream.type == "audio" else 0
+            later = int(Fraction(seconds) / packet.time_base)
             packet.pts, packet.dts = packet.pts + later, packet.dts + later
             packet.stream = copies[packet.stream.index]
             new.mux(packet)

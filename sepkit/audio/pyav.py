@@ -174,12 +174,17 @@ class PyAVSource:
     def _stated(self) -> int | None:
         if self._container.format.name != _COUNTED or not self._exact or not self._stream.duration:
             return None
-        return round(self._stream.duration * self._ticks)
+        return round((self._stream.duration + self._lead) * self._ticks)
 
     def _stated_seconds(self) -> float | None:
-        """Return the file's length if it states one, which is about that of its stream if it holds no other."""
+        """Return the file's length if it states one, which is about that of its stream if it holds no other.
+
+        Matroska counts from 0, even if its first timestamp is later.
+        """
         duration, alone = self._container.duration, len(self._container.streams) == 1
-        return duration / av.time_base if duration and alone and self._container.format.name not in _GUESSING else None
+        if not duration or not alone or self._container.format.name in _GUESSING:
+            return None
+        return (duration - max(0, self._container.start_time or 0)) / av.time_base
 
     def _filled(self, start: int, stop: int) -> "Iterator[Samples]":
         """Yield frames [start, stop) [time, channel], with silence in gaps; an empty array is a sign of life."""

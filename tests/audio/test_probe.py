@@ -187,6 +187,22 @@ def test_gaps_are_filled_with_silence_and_said_once(decoder, tmp_path, caplog, n
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "flac"), ("a.mp4", "alac")])
+def test_sound_that_begins_later_than_its_film_stays_in_step_and_whole(decoder, tmp_path, name, codec):
+    film = encode(tmp_path / f"film-{name}", NOISE, codec=codec, picture=True)
+    path = remux(film, tmp_path / name, lambda seconds: 1.5, every=True)
+    samples = agree(decoder, path)
+    assert samples.shape[1] == pytest.approx(FRAMES + 1.5 * RATE, abs=50)
+    assert np.flatnonzero(samples.any(0))[0] == pytest.approx(1.5 * RATE, abs=50)
+    np.testing.assert_allclose(samples[:, -RATE:].T, NOISE[-RATE:], atol=2**-14)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "flac"), ("a.mp4", "alac")])
+def test_sound_alone_begins_at_once_whatever_its_first_timestamp(decoder, tmp_path, name, codec):
+    path = remux(encode(tmp_path / f"b-{name}", NOISE, codec=codec), tmp_path / name, lambda seconds: 3600)
+    np.testing.assert_allclose(agree(decoder, path).T, NOISE, atol=2**-14)
+
+
 def test_milliseconds_are_no_gaps(decoder, tmp_path, caplog):
     jitter = np.random.default_rng(0)
     closed = encode(tmp_path / "closed.mkv", NOISE)
