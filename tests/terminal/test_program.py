@@ -52,7 +52,7 @@ def test_what_to_do_next_names_the_program_by_its_path(sepkit, small_model):
         (("train",), f"{path} train --help"),
         (("separate", "song.wav", "-m", "none.safetensors"), f"{path} train configs/vocals.toml"),
         (("train", "none.toml"), f"{path} config show > none.toml"),
-        (("compare", small_model), f"{path} compare A.json B.json"),
+        (("compare", small_model), f"{path} compare A"),
         (("plugins", "new", "unet"), f"{path} train configs/vocals.toml --set 'model={{name=\"unet\"}}'"),
     ):
         done = sepkit(*args)

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from uuid import NAMESPACE_DNS, uuid5
 
+import pytest
+
 from sepkit.plugins import BUILTIN
 from sepkit.registry import REGISTRIES
 from sepkit.testing import conformance
@@ -14,6 +16,8 @@ SMALL_CRNN = {
     "n_fft": 256, "hop_length": 64, "channels": (4, 8), "frequency_strides": (4, 2), "time_strides": (2, 1),
     "projection": 16, "hidden": 8, "layers": 1,
 }  # fmt: skip
+
+needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="museval imports only where ffmpeg is installed")
 
 
 def folder(root: Path) -> None:
@@ -65,4 +69,7 @@ def suite(cls):
 
 for _registry in REGISTRIES:
     for _cls in builtin(_registry):
-        globals()[f"Test_{_registry.kind}_{_cls.registered_name()}"] = suite(_cls)
+        _suite = suite(_cls)
+        if _cls.registered_name() == "museval":
+            _suite = needs_ffmpeg(_suite)
+        globals()[f"Test_{_registry.kind}_{_cls.registered_name()}"] = _suite
