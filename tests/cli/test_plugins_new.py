@@ -53,7 +53,8 @@ def install(folders, site):
         ("my_net", "my_net", "sepkit-my-net"),
     ],
 )
-def test_names_follow_from_one_name(sepkit, here, name, component, distribution):
+def test_names_follow_from_one_name(sepkit, here, name, component, distribution, monkeypatch):
+    monkeypatch.setattr("sepkit.cli.plugins.program", lambda name: [name])  # an environment may be without pip
     made = sepkit("plugins", "new", name, "--json")
     assert made.code == 0, made.err
     assert made.json["folder"] == name
