@@ -217,6 +217,7 @@ def install_plugin(tmp_path, monkeypatch):
     """Put a distribution with an entry point and a module on the path, as pip would."""
     site = tmp_path / "site"
     site.mkdir()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two versions of one second would be the first, both times
     monkeypatch.syspath_prepend(str(site))
 
     def install(

@@ -291,8 +291,9 @@ def test_torch_load_stands_in_one_place():
     assert {name: found for name, found in loads.items() if found} == {
         "torch_file.py": ['load(file, map_location="cpu", weights_only=True)']
     }
-    assert not [
-        path for path in files if re.search(r"^\s*(import|from) (pickle|dill|joblib)\b", path.read_text(), re.MULTILINE)
+    pickles = r"^\s*(import|from) (pickle|dill|joblib)\b"
+    assert [path.name for path in files if re.search(pickles, path.read_text(), re.MULTILINE)] == [
+        "workers.py",  # between a process and those that it has started, never from a file
     ]
 
 

@@ -272,6 +272,8 @@ def test_row_22_stopped_while_a_stem_mp4_is_written(model, tmp_path, number):
 @contextmanager
 def small_disk(folder, megabytes):
     folder.mkdir()
+    if not shutil.which("mount"):
+        pytest.skip("no mount on PATH: a small disk is mounted")
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], capture_output=True, check=False
     )

@@ -1,6 +1,7 @@
 """Several processes that train one network, started by torchrun as a user starts them."""
 
 import os
+import shlex
 import subprocess
 import sys
 from itertools import islice
@@ -15,6 +16,7 @@ from sepkit.checkpoints import model_file
 from sepkit.config import Shortcuts
 from sepkit.data.loader import Data
 from sepkit.device import Precision
+from sepkit.terminal import program
 from sepkit.training.learning.objective import Objective
 from sepkit.training.ranks import Ranks
 from sepkit.training.validation import Validator
@@ -185,7 +187,8 @@ def test_a_signal_to_torchrun_saves_the_state_of_all_ranks(small_config, songs, 
     wait_for(run / "last_state.safetensors", process)
     process.terminate()
     out, _ = process.communicate(timeout=300)
-    assert "torchrun --nproc-per-node 2 -m sepkit train" in out
+    torchrun_here = shlex.join(program("torchrun", "torch.distributed.run"))
+    assert f"{torchrun_here} --nproc-per-node 2 -m sepkit train" in out
     assert hidden_files(run) == []
     steps = int(out.partition("at step ")[2].partition(",")[0])
     end(torchrun(2, *command, "--resume", "--epochs", max(1, -(-(steps + 1) // 3))))

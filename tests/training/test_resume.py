@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from sepkit.terminal import program
 from tests.conftest import SMALL, write_songs
 from tests.training.runs import end, hidden_files, history, repeated, same_weights, start, wait_for
 
@@ -238,7 +239,8 @@ def test_torchrun_is_part_of_the_command_that_goes_on(monkeypatch):
     args = ["c o.toml", "--set", "a=1", "--set", "b=[1, 2]", "--overwrite", "--output-dir", "x", "--json"]
     with click.Context(click.Group("sepkit"), info_name="sepkit") as parent:
         context = train.make_context("train", args, parent=parent)
+    torchrun = shlex.join(program("torchrun", "torch.distributed.run"))
     assert again(context, without=("overwrite",), adding=("--resume",)) == (
-        "torchrun --nnodes 2 --nproc-per-node 2 -m sepkit train 'c o.toml' --set a=1 --set 'b=[1, 2]' "
+        f"{torchrun} --nnodes 2 --nproc-per-node 2 -m sepkit train 'c o.toml' --set a=1 --set 'b=[1, 2]' "
         "--output-dir x --json --resume"
     )
