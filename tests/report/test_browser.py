@@ -206,7 +206,7 @@ def test_keys(visit):
     visit.wait_for(lambda: visit.plays)
     page.keyboard.press("j")
     assert page.locator("details[open] .name").all_inner_texts() == ["excerpts"]
-    assert page.locator(".play").all_inner_texts() == ["Play"], "one song is open, and it is silent"
+    visit.wait_for(lambda: page.locator(".play").all_inner_texts() == ["Play"])  # one song is open, and it is silent
     assert page.evaluate("Sound.sounding?.isPlaying") is False
     page.keyboard.press("j")
     visit.wait_for(lambda: page.locator("details[open]").count() == page.locator(".player").count() == 1)
