@@ -12,7 +12,7 @@ from sepkit.config import RunConfig
 from sepkit.errors import ConfigError
 from sepkit.evaluation.estimates import ModelEstimates
 from sepkit.evaluation.evaluate import Evaluation, Job, evaluate
-from sepkit.separation import Separator
+from sepkit.songs.separator import Separator
 from sepkit.training.keeping.run_directory import RunDirectory
 from sepkit.training.loop import Outcome
 from sepkit.training.start import Start, begin

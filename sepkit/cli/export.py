@@ -19,11 +19,11 @@ def export(model: str, kind: str, output: Path | None, overwrite: bool) -> Repor
     """Write the network of MODEL for other programs: spectra in, masks out, with a manifest. It needs no PyTorch."""
     from sepkit.checkpoints import model_file
     from sepkit.checkpoints.locate import locate
-    from sepkit.separation.engine import onnx_file
+    from sepkit.export import sealed
 
     loaded = model_file.load(locate(model))
     file = output or loaded.path.with_suffix(f".{kind}")
-    size = onnx_file.write(loaded, file, overwrite=overwrite)
+    size = sealed.write(loaded, file, overwrite=overwrite)
     human = [
         f"Exported {file}, {size / 1e6:.2g} MB",
         "Spectra in, masks out; its manifest says of what kind. A program that uses it: docs/onnx.md",

@@ -16,9 +16,9 @@ from sepkit.terminal import one_line, say
 
 if TYPE_CHECKING:
     from sepkit.audio.writing.encoding import BitDepth, Format
-    from sepkit.separation.batch import Result, Results, Watcher
-    from sepkit.separation.songs.inputs import Song
-    from sepkit.separation.songs.job import Progress, Wish
+    from sepkit.songs.batch import Result, Results, Watcher
+    from sepkit.songs.inputs import Song
+    from sepkit.songs.job import Progress, Wish
 
 
 @click.command(cls=Verb)
@@ -89,9 +89,9 @@ def separate(
     with Decoder() as decoder:
         decoder.begin()  # while torch is imported
         from sepkit.checkpoints.locate import locate
-        from sepkit.separation import Separator
-        from sepkit.separation.batch import separate_files
         from sepkit.separation.engine.memory import share_one_heap
+        from sepkit.songs.batch import separate_files
+        from sepkit.songs.separator import Separator
 
         wish = wish_of(output, stems, format_, bit_depth, template, start, duration, skip_existing, overwrite)
         if report:
@@ -122,8 +122,8 @@ def wish_of(
     overwrite: bool,
 ) -> Wish:
     """Return what the options of these names mean."""
-    from sepkit.separation.songs.job import Wish
-    from sepkit.separation.songs.output import Output
+    from sepkit.songs.job import Wish
+    from sepkit.songs.output import Output
 
     if skip_existing and overwrite:
         raise ConfigError("--skip-existing and --overwrite contradict each other; give one")
@@ -134,13 +134,13 @@ def wish_of(
 
 def _report_file(wish: Wish) -> None:
     """Refuse a report that cannot be written, before anything is separated."""
-    from sepkit.separation.report import report_file
+    from sepkit.songs.report import report_file
 
     report_file(wish)
 
 
 def _write_report(results: Results, wish: Wish) -> Path:
-    from sepkit.separation.report import write_report_of
+    from sepkit.songs.report import write_report_of
 
     return write_report_of(results.songs, wish)
 
@@ -158,7 +158,7 @@ class Display:
         self._songs = self._begun = self._done = 0
 
     def watcher(self) -> Watcher:
-        from sepkit.separation.batch import Watcher
+        from sepkit.songs.batch import Watcher
 
         return Watcher(self._found, self._begin, self._tell)
 

@@ -16,7 +16,7 @@ import torch
 
 from sepkit.checkpoints.info import cost as cost_of_network
 from sepkit.errors import ModelFileError
-from sepkit.separation import Separator
+from sepkit.songs.separator import Separator
 
 # What is separated: noise, so that figures of different corpora can be compared.
 SECONDS, RATE, CHANNELS = 30.0, 44_100, 2

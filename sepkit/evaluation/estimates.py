@@ -23,7 +23,7 @@ from sepkit.datasets.stem_names import folded, left_out
 from sepkit.errors import ConfigError, CorpusError, did_you_mean_path
 from sepkit.evaluation.pairing import Estimable
 from sepkit.evaluation.reference import LENGTH_TOLERANCE, Reference
-from sepkit.separation import Separator
+from sepkit.songs.separator import Separator
 from sepkit.track import Track
 
 if TYPE_CHECKING:

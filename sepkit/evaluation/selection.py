@@ -17,7 +17,7 @@ from sepkit.evaluation.bounds import bounds_of
 from sepkit.evaluation.cost import Cost, measure
 from sepkit.evaluation.estimates import Estimator, FinishedEstimates, ModelEstimates, labels, told_apart
 from sepkit.registry import METRICS
-from sepkit.separation import Separator
+from sepkit.songs.separator import Separator
 from sepkit.track import Track
 
 # Each process holds a model and a song with all its stems.

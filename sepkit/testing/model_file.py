@@ -15,8 +15,8 @@ from sepkit.audio.writing.writer import write_wav
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.errors import SepkitError, reason
-from sepkit.separation import Separator
-from sepkit.separation.engine import onnx_file
+from sepkit.export import sealed
+from sepkit.songs.separator import Separator
 from sepkit.testing.built_network import BuiltNetwork, noise_for
 from sepkit.testing.signals import noise
 
@@ -69,7 +69,7 @@ class ModelFilePromises(BuiltNetwork):
         if None in (find_spec("onnx"), find_spec("onnxruntime")):
             pytest.skip("needs onnx and onnxruntime: pip install 'sepkit[onnx]'")
         try:
-            onnx_file.export(loaded, network)
+            sealed.export(loaded, network)
         except SepkitError as error:
             pytest.fail(f"{error}; call it something else than mask_network if it is not meant to be exported")
 

@@ -20,7 +20,7 @@ from sepkit.errors import CorpusError
 from sepkit.evaluation.estimates import ModelEstimates
 from sepkit.evaluation.evaluate import Job
 from sepkit.registry import METRICS
-from sepkit.separation import Separator
+from sepkit.songs.separator import Separator
 from sepkit.training.learning.objective import Objective
 from sepkit.training.learning.randomness import preserved_randomness
 from sepkit.training.ranks import Ranks

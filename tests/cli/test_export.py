@@ -13,8 +13,8 @@ import torch
 
 from sepkit import config
 from sepkit.checkpoints import model_file, tensor_file
+from sepkit.export import sealed
 from sepkit.separation import Separator
-from sepkit.separation.engine import onnx_file
 from tests.checkpoints.torch_zip import model
 from tests.cli.test_bad_input import one_line
 from tests.separation.engine.test_folding import lively
@@ -54,7 +54,7 @@ def test_a_model_is_exported_beside_itself(sepkit, path):
         "sha256": model_file.load(path).checksum,
     }
     assert done.err == ""
-    assert onnx_file.read(file)
+    assert sealed.read(file)
 
 
 def test_what_was_written_and_what_to_do_with_it_is_said(sepkit, path, tmp_path):
@@ -81,7 +81,7 @@ def test_nothing_is_replaced_unless_asked_for(sepkit, path, tmp_path):
     one_line(sepkit("export", path, "-o", unwritable), 1, f"{unwritable}: cannot be written (", "; give another -o")
     assert path.read_bytes() == before
     assert sepkit("export", path, "--overwrite").code == 0
-    assert onnx_file.read(file)
+    assert sealed.read(file)
 
 
 def test_bad_models_and_formats_are_one_line(sepkit, path, tmp_path):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.separation import Separator
-from sepkit.separation.batch import Result, Results, Watcher, failed, job_of
-from sepkit.separation.songs.inputs import Song
-from sepkit.separation.songs.job import Job, Plan, Wish, Written
-from sepkit.separation.songs.work_folder import WorkFolder
+from sepkit.songs.batch import Result, Results, Watcher, failed, job_of
+from sepkit.songs.inputs import Song
+from sepkit.songs.job import Job, Plan, Wish, Written
+from sepkit.songs.work_folder import WorkFolder
 from sepkit_ray.workers import Workers
 
 log = logging.getLogger("sepkit.ray")
@@ -28,7 +28,7 @@ def separate_files(
     Planning in one place and in the order of the songs gives the names, and the refusals, of a run on one machine.
 
     Raises:
-        AudioError, ConfigError: see `sepkit.separation.batch.separate_files`.
+        AudioError, ConfigError: see `sepkit.songs.batch.separate_files`.
         SepkitError: no worker is left.
     """
     job, songs = job_of(separator, decoder, inputs, wish)

@@ -14,7 +14,7 @@ from sepkit.cli.separate import separate as local
 from sepkit.cli.verb import Report, Verb, run
 
 if TYPE_CHECKING:
-    from sepkit.separation.batch import Result
+    from sepkit.songs.batch import Result
 
 _OWN = [
     click.Option(
@@ -64,7 +64,7 @@ def separate(
     from sepkit.audio.untrusted.decoder import Decoder
     from sepkit.checkpoints.locate import VARIABLE, locate
     from sepkit.separation import Separator
-    from sepkit.separation.report import report_file, write_report_of
+    from sepkit.songs.report import report_file, write_report_of
     from sepkit_ray.batch import separate_files
     from sepkit_ray.cluster import Share, connected, workers_of
     from sepkit_ray.worker import Setup

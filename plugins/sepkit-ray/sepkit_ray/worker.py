@@ -15,10 +15,10 @@ from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.checkpoints.locate import locate
 from sepkit.errors import ModelFileError
 from sepkit.separation import Separator
-from sepkit.separation.batch import Result, failed
 from sepkit.separation.engine.memory import share_one_heap
-from sepkit.separation.songs.job import Job, Plan, Wish, Written
-from sepkit.separation.songs.work_folder import WorkFolder
+from sepkit.songs.batch import Result, failed
+from sepkit.songs.job import Job, Plan, Wish, Written
+from sepkit.songs.work_folder import WorkFolder
 
 
 @dataclass(frozen=True, slots=True)

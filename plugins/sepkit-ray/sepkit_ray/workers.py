@@ -10,8 +10,8 @@ import ray
 from ray.exceptions import RayError
 
 from sepkit.errors import SepkitError
-from sepkit.separation.batch import Result
-from sepkit.separation.songs.job import Plan
+from sepkit.songs.batch import Result
+from sepkit.songs.job import Plan
 from sepkit_ray.worker import Answer
 
 log = logging.getLogger("sepkit.ray")

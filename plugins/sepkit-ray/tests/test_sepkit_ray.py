@@ -23,9 +23,9 @@ from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.cli.separate import separate as local
 from sepkit.errors import ModelFileError, SepkitError
 from sepkit.separation import Separator
-from sepkit.separation.batch import job_of
-from sepkit.separation.songs.job import Wish
-from sepkit.separation.songs.output import Output
+from sepkit.songs.batch import job_of
+from sepkit.songs.job import Wish
+from sepkit.songs.output import Output
 
 HERE = Path(__file__).parent
 CRNN = """{"name": "crnn", "n_fft": 256, "hop_length": 64, "channels": [4, 8], "frequency_strides": [4, 2],

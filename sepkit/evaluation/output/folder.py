@@ -12,7 +12,7 @@ from sepkit.evaluation.output.scores_csv import scores_csv
 from sepkit.evaluation.output.summary import summarise
 from sepkit.evaluation.output.track_files import track_files
 from sepkit.evaluation.saved_scores import SUMMARY
-from sepkit.separation.songs.output import component
+from sepkit.songs.output import component
 
 REPORT = "report.html"
 

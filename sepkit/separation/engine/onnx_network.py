@@ -40,7 +40,7 @@ class OnnxNetwork(nn.Module):
     """
 
     def __init__(self, exported: bytes, threads: int = 1) -> None:
-        """`exported` is a whole file, from `onnx_file`; `threads` is how many compute for one call.
+        """`exported` is a whole file, from `sepkit.export.sealed`; `threads` is how many compute for one call.
 
         With a call on each core, one thread each is the fastest.
         """

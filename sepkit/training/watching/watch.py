@@ -14,7 +14,7 @@ from sepkit.config import RunConfig
 from sepkit.data.loader import Data
 from sepkit.device import Precision
 from sepkit.evaluation.reference import load
-from sepkit.separation import Separator
+from sepkit.songs.separator import Separator
 from sepkit.track import Track
 from sepkit.training.keeping.keeper import Keeper
 from sepkit.training.keeping.run_directory import RunDirectory

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sepkit.checkpoints import model_file
-from sepkit.separation.engine import onnx_file
+from sepkit.export import sealed
 from sepkit.separation.engine.onnx_network import OnnxNetwork, available
 from tests.checkpoints.torch_zip import model
 from tests.conftest import SMALL
@@ -33,7 +33,7 @@ def ready(folder):
 def exported(tmp_path_factory):
     """A network, and the content of its exported file."""
     loaded, network = ready(tmp_path_factory.mktemp("exported"))
-    return network, onnx_file.export(loaded, network)
+    return network, sealed.export(loaded, network)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def seven_only():
 
 def test_what_is_not_needed_is_not_imported():
     code = (
-        "import sepkit.cli, sepkit.separation.engine.onnx_file, sepkit.separation.engine.onnx_network as n, sys;"
+        "import sepkit.cli, sepkit.export.sealed, sepkit.separation.engine.onnx_network as n, sys;"
         "print(n.available(), sorted({'onnx', 'onnxruntime'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

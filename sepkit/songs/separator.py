@@ -18,17 +18,17 @@ from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import check_stem_name
 from sepkit.errors import ConfigError, did_you_mean
-from sepkit.separation.batch import separate_one
-from sepkit.separation.engine.build import Backend, Band, build
 from sepkit.separation.engine.engine import Engine
 from sepkit.separation.engine.memory import give_back
 from sepkit.separation.fifo import Fifo
 from sepkit.separation.in_order import in_order
 from sepkit.separation.overlap_add import Chunk, cross_fade, cut
-from sepkit.separation.songs.inputs import Song, track_name
-from sepkit.separation.songs.job import Wish, Written
-from sepkit.separation.songs.output import Output
 from sepkit.settings import SeparateSettings
+from sepkit.songs.batch import separate_one
+from sepkit.songs.engines import Backend, Band, build
+from sepkit.songs.inputs import Song, track_name
+from sepkit.songs.job import Wish, Written
+from sepkit.songs.output import Output
 
 log = logging.getLogger(__name__)
 

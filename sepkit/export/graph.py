@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import AudioSpec
 from sepkit.errors import ModelFileError, reason
+from sepkit.export.phases import in_phases
 from sepkit.separation.engine.folding import fold
 from sepkit.separation.engine.onnx_network import MANIFEST, NUMBERS, OnnxNetwork, require
-from sepkit.separation.engine.phases import in_phases
 from sepkit.terminal import command
 
 PACKAGES = ("onnx", "onnxruntime")

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import ConfigError, SepkitError, reason
-from sepkit.separation.songs.growing import GrowingStems
-from sepkit.separation.songs.inputs import Song, find_songs
-from sepkit.separation.songs.job import Job, Plan, Progress, Wish, Written
-from sepkit.separation.songs.work_folder import WorkFolder
+from sepkit.songs.growing import GrowingStems
+from sepkit.songs.inputs import Song, find_songs
+from sepkit.songs.job import Job, Plan, Progress, Wish, Written
+from sepkit.songs.work_folder import WorkFolder
 
 if TYPE_CHECKING:
-    from sepkit.separation.separator import Separator
+    from sepkit.songs.separator import Separator
 
 
 @dataclass(frozen=True, slots=True)

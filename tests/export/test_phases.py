@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from sepkit.separation.engine.phases import PhasedConvTranspose2d, in_phases
+from sepkit.export.phases import PhasedConvTranspose2d, in_phases
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,12 +8,12 @@ import time
 import pytest
 
 from sepkit.errors import AudioError
-from sepkit.separation.songs.work_folder import PREFIX, WorkFolder
+from sepkit.songs.work_folder import PREFIX, WorkFolder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from sepkit.separation.songs.work_folder import WorkFolder
+from sepkit.songs.work_folder import WorkFolder
 work = WorkFolder(Path(sys.argv[1]))
 with work.part() as part:
     (part / "0.raw").write_text("stem")

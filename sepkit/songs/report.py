@@ -7,10 +7,10 @@ from pathlib import Path
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError, ConfigError, SepkitError
 from sepkit.report import FileSignal, Limits, Report, Section, Song, Stem, page_section, write_report
-from sepkit.separation.batch import Result
-from sepkit.separation.songs.inputs import track_name
-from sepkit.separation.songs.job import Wish
-from sepkit.separation.songs.output import Output
+from sepkit.songs.batch import Result
+from sepkit.songs.inputs import track_name
+from sepkit.songs.job import Wish
+from sepkit.songs.output import Output
 
 NAME = "report.html"
 

@@ -9,7 +9,7 @@ from torch import nn
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import AudioSpec
 from sepkit.errors import ConfigError, SepkitError, reason
-from sepkit.separation.engine import onnx_file
+from sepkit.export import sealed
 from sepkit.separation.engine.engine import Engine
 from sepkit.separation.engine.folding import fold
 from sepkit.separation.engine.memory import give_back
@@ -72,7 +72,7 @@ def _obstacle(model: ModelFile, network: nn.Module, device: torch.device) -> str
 def _taken_over(model: ModelFile, network: nn.Module, threads: int, *, optional: bool) -> bool:
     """Put ONNX Runtime in the place of the mask network, and return whether that worked."""
     try:
-        exported = onnx_file.cached(model, network)
+        exported = sealed.cached(model, network)
         network.mask_network = OnnxNetwork(exported, max(1, torch.get_num_threads() // threads))
     except Exception as error:
         why = str(error) if isinstance(error, SepkitError) else reason(error)

@@ -13,16 +13,16 @@ import torch
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError, ConfigError
-from sepkit.separation.songs.growing import GrowingStems
-from sepkit.separation.songs.inputs import Song, key_of_name
-from sepkit.separation.songs.output import Output
-from sepkit.separation.songs.provenance import Provenance, is_stem, provenance_in_head, read_stem
-from sepkit.separation.songs.publishing import publish
+from sepkit.songs.growing import GrowingStems
+from sepkit.songs.inputs import Song, key_of_name
+from sepkit.songs.output import Output
+from sepkit.songs.provenance import Provenance, is_stem, provenance_in_head, read_stem
+from sepkit.songs.publishing import publish
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sepkit.separation.separator import Separator
+    from sepkit.songs.separator import Separator
 
 MIXTURE = "mixture"
 COMPLETE = "complete, of this song, model and settings"

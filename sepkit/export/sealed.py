@@ -17,7 +17,7 @@ from sepkit.atomic import Commit, remove_leftovers
 from sepkit.cache.folder import cache_folder
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.errors import CacheError, ConfigError, ModelFileError
-from sepkit.separation.engine import onnx_graph
+from sepkit.export import graph as onnx_graph
 from sepkit.separation.engine.onnx_network import require
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from torch import nn
 from sepkit.cache.folder import cache_folder
 from sepkit.checkpoints import model_file, tensor_file
 from sepkit.errors import ModelFileError
-from sepkit.separation.engine import onnx_file, onnx_graph
+from sepkit.export import graph as onnx_graph
+from sepkit.export import sealed
 from sepkit.separation.engine.onnx_network import OnnxNetwork
 from tests.checkpoints.test_model_file import rewritten
 from tests.checkpoints.torch_zip import model
@@ -33,7 +34,7 @@ def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     (folder / "small.toml").write_text(SMALL)
     whole = model_file.load(model(folder / "small.toml", folder / "m.safetensors"))
-    return onnx_file.export(whole, whole.network())
+    return sealed.export(whole, whole.network())
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def kept(loaded):
 
 
 def cached(loaded):
-    return onnx_file.cached(loaded, loaded.network())
+    return sealed.cached(loaded, loaded.network())
 
 
 def manifest(exported):
@@ -100,14 +101,14 @@ def test_the_manifest_says_all_that_a_user_needs(loaded, exported):
 
 
 def test_a_file_says_nothing_of_the_machine(exported):
-    for text in (str(Path.home()), str(Path(onnx_file.__file__).parent), "site-packages", gettempdir()):
+    for text in (str(Path.home()), str(Path(sealed.__file__).parent), "site-packages", gettempdir()):
         assert text.encode() not in exported
 
 
 def test_an_export_changes_neither_the_network_nor_random_numbers(loaded):
     network = loaded.network()
     before, state, structure = network.state_dict(), torch.get_rng_state(), str(network)
-    onnx_file.export(loaded, network)
+    sealed.export(loaded, network)
     assert str(network) == structure
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
@@ -134,7 +135,7 @@ class Gain(nn.Module):
 
 
 def test_other_networks_have_other_dimensions(loaded):
-    found = OnnxNetwork(onnx_file.export(loaded, Stereo(Gain()).eval()))
+    found = OnnxNetwork(sealed.export(loaded, Stereo(Gain()).eval()))
     spectrum = torch.rand(3, 2, 33, 7)
     torch.testing.assert_close(found(spectrum), Gain()(spectrum))
 
@@ -178,12 +179,12 @@ class NotANumber(nn.Module):
 @pytest.mark.parametrize("mask_network", [Frozen, Average, Decomposed, Two, Shorter, NotANumber])
 def test_a_network_that_would_come_out_different_is_refused(loaded, mask_network):
     with pytest.raises(ModelFileError, match=r"m\.safetensors: its mask network cannot be exported .* PyTorch only"):
-        onnx_file.export(loaded, Stereo(mask_network()).eval())
+        sealed.export(loaded, Stereo(mask_network()).eval())
 
 
 def test_a_network_without_a_mask_network_is_refused(loaded):
     with pytest.raises(ModelFileError, match=r'the model "crnn" of sepkit has no mask network .* runs in PyTorch only'):
-        onnx_file.export(loaded, nn.Linear(2, 2))
+        sealed.export(loaded, nn.Linear(2, 2))
 
 
 # The file
@@ -202,23 +203,23 @@ def test_a_damaged_file_is_refused(exported, tmp_path):
         content[size - 1 - i if i < 150 else rng.randrange(size)] ^= 1 << rng.randrange(8)
         bad.write_bytes(content)
         with pytest.raises(ModelFileError, match=r"bad\.onnx: corrupt \(sha256"):
-            onnx_file.read(bad)
+            sealed.read(bad)
     for length in (0, 1, 63, 64, 133, *(size - i for i in range(1, 80)), *(rng.randrange(size) for _ in range(50))):
         bad.write_bytes(whole[:length])
         with pytest.raises(ModelFileError, match=r"bad\.onnx: corrupt \(sha256"):
-            onnx_file.read(bad)
+            sealed.read(bad)
     bad.write_bytes(whole)
-    assert onnx_file.read(bad) == whole
+    assert sealed.read(bad) == whole
 
 
 def test_a_file_that_is_not_there_or_of_another_format_is_refused(loaded, exports, tmp_path, monkeypatch):
     with pytest.raises(ModelFileError, match="no.onnx: cannot be read"):
-        onnx_file.read(tmp_path / "no.onnx")
-    monkeypatch.setattr(onnx_file, "FORMAT", 99)
-    onnx_file.write(loaded, tmp_path / "new.onnx")
-    monkeypatch.setattr(onnx_file, "FORMAT", 1)
+        sealed.read(tmp_path / "no.onnx")
+    monkeypatch.setattr(sealed, "FORMAT", 99)
+    sealed.write(loaded, tmp_path / "new.onnx")
+    monkeypatch.setattr(sealed, "FORMAT", 1)
     with pytest.raises(ModelFileError, match="new.onnx: format 99"):
-        onnx_file.read(tmp_path / "new.onnx")
+        sealed.read(tmp_path / "new.onnx")
 
 
 # The cache
@@ -236,16 +237,16 @@ def test_a_kept_export_that_is_corrupt_is_made_again(loaded, kept, exports, dama
     whole = cached(loaded)
     kept.write_bytes(damage(whole))
     assert OnnxNetwork(cached(loaded)).bins == 128
-    assert onnx_file.read(kept)
+    assert sealed.read(kept)
     assert len(exports) == 2
 
 
 def test_a_kept_export_of_another_format_is_made_again(loaded, kept, exports, monkeypatch):
-    monkeypatch.setattr(onnx_file, "FORMAT", 2)
+    monkeypatch.setattr(sealed, "FORMAT", 2)
     cached(loaded)
-    monkeypatch.setattr(onnx_file, "FORMAT", 1)
+    monkeypatch.setattr(sealed, "FORMAT", 1)
     cached(loaded)
-    assert onnx_file.read(kept)
+    assert sealed.read(kept)
     assert len(exports) == 2
 
 
@@ -254,7 +255,7 @@ def test_the_kept_export_of_another_model_is_not_taken(loaded, kept, exports):
     cached(other)
     (loaded.path.parent / f"n.{other.checksum[:12]}.onnx").rename(kept)
     cached(loaded)
-    assert loaded.checksum.encode() in onnx_file.read(kept)[-200:]
+    assert loaded.checksum.encode() in sealed.read(kept)[-200:]
     assert len(exports) == 2
 
 
@@ -307,7 +308,7 @@ def test_two_may_make_it_at_once(loaded, kept, exports, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", overtaken)
     assert OnnxNetwork(cached(loaded)).bins == 128
     assert len(exports) == 2
-    assert onnx_file.read(kept)
+    assert sealed.read(kept)
     assert not list(kept.parent.glob(".*"))
     assert not (cache_folder() / "onnx").exists()
 

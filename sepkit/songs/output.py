@@ -12,7 +12,7 @@ from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.tags import Tags
 from sepkit.audio.writing.encoding import BitDepth, Encoding, Format
 from sepkit.errors import ConfigError, did_you_mean
-from sepkit.separation.songs.work_folder import PREFIX
+from sepkit.songs.work_folder import PREFIX
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 FIELDS = ("track", "stem", "artist", "title")

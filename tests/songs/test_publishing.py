@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sepkit.errors import ConfigError
-from sepkit.separation.songs.publishing import publish
+from sepkit.songs.publishing import publish
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Files alone: songs in, stems out, and the separator that users know."""
