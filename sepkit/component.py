@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     Samples = np.ndarray[Any, np.dtype[np.float32]]
+    SpectralFront = Callable[[Samples, Callable[[Samples], Samples]], Samples]
     Loss = Callable[[Tensor, Tensor], Tensor]
     Scores = np.ndarray[Any, np.dtype[np.float64]]
     Metric = Callable[[Samples, Samples, Samples], Scores | Mapping[str, Scores]]
@@ -127,6 +128,16 @@ class ModelConfig(Component):
         """Return a network that uses the weights of `build(trained)` at another rate and channel count.
 
         Its state dict has the same names and shapes. None, the default, lets the separator resample to `trained`.
+        """
+        return None
+
+    def spectral_front(self, trained: AudioSpec, wanted: AudioSpec) -> SpectralFront | None:
+        """Return all of the network but its `mask_network`, without PyTorch: songs are then separated without it.
+
+        It is called with a mixture [batch, channel, time] and the mask network (spectra -> masks, see `build`), and
+        returns estimates [batch, source, channel, time], all of them float32 arrays. Several threads may call it at
+        once. It computes what `build(trained)` does, or `full_band(trained, wanted)` where `wanted` is something else,
+        and is None where that is None. None everywhere, the default, runs the model in PyTorch.
         """
         return None
 

@@ -1,114 +1,59 @@
-"""Which device computes, and in which precision."""
+"""The name of the device that computes, found without importing PyTorch where only a CPU can be meant."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
+import ctypes
+import os
+import platform
+import sys
+from pathlib import Path
 
 from sepkit.errors import ConfigError
 
+DEVICES = ("cuda", "mps", "cpu")
 
-def choose(name: str) -> torch.device:
+# The driver's library, which PyTorch loads first of all for CUDA; ROCm, which PyTorch calls cuda as well, has a device.
+_DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
+_ROCM = Path("/dev/kfd")
+
+
+def choose(name: str) -> str:
     """Return the device called "cpu", "cuda" or "mps"; "auto" takes the first of cuda, mps, cpu that is there.
 
     Raises:
         ConfigError: the device is not available here.
     """
+    if name == "cpu" or (name == "auto" and not may_have_gpu()):
+        return "cpu"
+    import torch
+
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(device for device, there in available.items() if there))
+        return next(device for device in DEVICES if available[device])
     if not available.get(name, False):
-        there = ", ".join(device for device, there in available.items() if there)
+        there = ", ".join(device for device, is_there in available.items() if is_there)
         raise ConfigError(f'device "{name}" is not available here; available: {there}')
-    return torch.device(name)
+    return name
 
 
-class _Threads:
-    """torch's one number of threads, lent to those who need another at the same time."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._own = 0
-
-    def lend(self, count: int) -> None:
-        with self._lock:
-            if not self._users:
-                self._own = torch.get_num_threads()
-            self._users += 1
-            self._set(count)
-
-    def give_back(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if not self._users:
-                self._set(self._own)
-
-    def _set(self, count: int) -> None:
-        if torch.get_num_threads() != count:  # each setting makes torch's pools of threads anew
-            torch.set_num_threads(count)
+def may_have_gpu() -> bool:
+    """Return False where PyTorch would find no GPU: no driver, and no Apple processor."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    return _ROCM.exists() or _loads(_DRIVERS.get(sys.platform, ""))
 
 
-_THREADS = _Threads()
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let each thread that computes with torch from here on use `count` threads.
-
-    It is one number for the process: of several users at a time the last one has it, and after all it is as before.
-    """
-    _THREADS.lend(count)
+def _loads(library: str) -> bool:
     try:
-        yield
-    finally:
-        _THREADS.give_back()
+        return bool(library) and ctypes.CDLL(library) is not None
+    except OSError:
+        return False
 
 
-@contextmanager
-def flushing_denormals() -> Iterator[None]:
-    """Let numbers below 1e-38 count as zero on the CPU: gradients are full of them, and each takes a hundred times as
-    long as another number.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """The number format of the network's arithmetic; weights and losses stay in float32."""
-
-    device: str
-    dtype: torch.dtype
-
-    @classmethod
-    def of(cls, setting: str, device: torch.device) -> "Precision":
-        """Resolve the config's "auto", "fp32", "bf16" or "fp16" for a device.
-
-        Raises:
-            ConfigError: fp16 without CUDA: it needs a gradient scaler, which other devices lack.
-        """
-        if setting == "auto":
-            setting = "fp16" if device.type == "cuda" else "bf16" if _computes_in_bf16(device) else "fp32"
-        if setting == "fp16" and device.type != "cuda":
-            raise ConfigError(f'precision "fp16" needs CUDA; on {device.type} use "auto", "bf16" or "fp32"')
-        return cls(device.type, {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[setting])
-
-    def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which the network runs."""
-        return torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32)
-
-    def scaler(self) -> torch.amp.GradScaler:
-        """Return the gradient scaler: active for fp16, whose small gradients would vanish, else a no-op."""
-        return torch.amp.GradScaler(self.device, enabled=self.dtype == torch.float16)
-
-
-def _computes_in_bf16(device: torch.device) -> bool:
-    """Return whether a CPU multiplies bfloat16 matrices by itself; where it cannot, bf16 is slower than fp32."""
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and any(capabilities.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))
+def cpu_threads() -> int:
+    """Return how many threads compute at the same time here: $OMP_NUM_THREADS, as PyTorch has it, or one a core."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isascii() and asked.isdigit() and int(asked):
+        return int(asked)
+    available = getattr(os, "sched_getaffinity", None)
+    return len(available(0)) if available else os.cpu_count() or 1

@@ -20,6 +20,11 @@ from sepkit.terminal import console, say
 Item = TypeVar("Item")
 
 
+def note(text: str) -> None:
+    """Say `text` on stderr, in one line."""
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 def watched(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
     """Yield `items`, and show how many of `total` have come; nothing if there are none. Outside of a terminal a line
     stands at the start.

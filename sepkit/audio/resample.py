@@ -1,25 +1,26 @@
 """Band-limited resampling at any two rates, and the arithmetic that lets blocks be resampled without seams.
 
-The filter is a sinc in a Hann window. Between usual rates torchaudio applies it. Its kernel holds old / g + 2 * reach
-taps for each of new / g outputs; where g = gcd(old, new) is small nearly all are zero, and 44 056 -> 22 050 Hz takes
-9 GB to make. Between such rates scipy applies the same filter, and only the taps that are not zero are kept.
+The filter is a sinc in a Hann window, that of torchaudio. Outputs repeat their positions between the inputs every
+new / g of them, g = gcd(old, new), so some dozens of neighbours are the product of the inputs around them and a small
+matrix, the same in each repetition. Where g is small there are so many matrices that they would fill the memory (at
+48 001 -> 192 000 Hz, 70 MB). Between such rates scipy applies the same filter.
 
 Input sample i and output sample j fall on one instant where i * new == j * old. That happens every old / g input
 samples: a block that starts there, with the filter's reach on both sides, resamples to exactly the part that it would
 be of the whole.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import ceil, gcd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from sepkit.component import Samples
 
@@ -28,8 +29,12 @@ WIDTH = 24
 ROLLOFF = 0.96
 # Seconds that a stream resamples at once.
 BLOCK_SECONDS = 4
-# Elements of torchaudio's kernel beyond which scipy takes over. Usual rates stay below 1.3 million.
-LARGEST_KERNEL = 2**21
+# Elements of all matrices beyond which scipy takes over. Usual rates stay below 200 000.
+LARGEST_MATRICES = 2**23
+# Multiplications of one product: OpenBLAS computes as many in one thread, and others are at work in the other ones.
+_PRODUCT = 2**18
+# Elements of the inputs that are laid out beside each other at once, to stay in the cache of a core.
+_AT_ONCE = 2**18
 
 
 def resample(samples: "Samples", old: int, new: int) -> "Samples":
@@ -38,7 +43,7 @@ def resample(samples: "Samples", old: int, new: int) -> "Samples":
     if grid.old == grid.new:
         return samples
     frames = grid.output_length(samples.shape[1])
-    apply = _through_torchaudio if grid.new * (grid.old + 2 * grid.reach) <= LARGEST_KERNEL else _through_scipy
+    apply = _through_matrices if 4 * grid.new * grid.reach <= LARGEST_MATRICES else _through_scipy
     return apply(samples, grid)[:, :frames]
 
 
@@ -79,23 +84,65 @@ def _part(samples: "Samples", first: int, grid: "Grid", start: int, count: int) 
     return resample(samples, grid.old, grid.new)[:, offset : offset + count]
 
 
-def _through_torchaudio(samples: "Samples", grid: "Grid") -> "Samples":
-    import torch
+def _through_matrices(samples: "Samples", grid: "Grid") -> "Samples":
+    matrices = _matrices(grid.old, grid.new)
+    times = max(1, matrices[-1].stop // grid.new)
+    old, new = times * grid.old, times * grid.new
+    channels, time = samples.shape
+    repetitions = -(-grid.output_length(time) // new)
+    padded = np.zeros((channels, repetitions * old + 2 * grid.reach + old), np.float32)
+    padded[:, grid.reach : grid.reach + time] = samples
+    filtered = np.empty((channels, repetitions, new), np.float32)
+    for part in matrices:
+        first = grid.reach + part.first
+        inputs = np.lib.stride_tricks.sliding_window_view(padded[:, first:], len(part.matrix), 1)[:, ::old]
+        for channel in range(channels):
+            part.multiply(inputs[channel, :repetitions], filtered[channel, :, part.start : part.stop])
+    return filtered.reshape(channels, -1)
 
-    # It counts its outputs in float32, and may lose the last ones: zeros at the end keep them.
-    spare = 1 + (samples.shape[1] >> 22)
-    padded = torch.from_numpy(np.pad(samples, ((0, 0), (0, spare))))
-    result: Samples = _resampler(grid.old, grid.new)(padded).numpy()
-    return result
+
+class _Part(NamedTuple):
+    """The filter [input, output] of outputs [start, stop) of a repetition; `first` is their first input."""
+
+    start: int
+    stop: int
+    first: int
+    matrix: "NDArray[np.float32]"
+
+    def multiply(self, inputs: "Samples", outputs: "Samples") -> None:
+        """Inputs [repetition, input] -> outputs [repetition, output]"""
+        rows = max(1, _PRODUCT // self.matrix.size)
+        whole = len(inputs) // rows * rows
+        step = rows * max(1, _AT_ONCE // (rows * len(self.matrix)))
+        for first in range(0, whole, step):
+            some = np.ascontiguousarray(inputs[first : min(whole, first + step)])
+            products = some.reshape(-1, rows, some.shape[1]) @ self.matrix
+            outputs[first : first + len(some)] = products.reshape(len(some), -1)
+        if whole < len(inputs):
+            outputs[whole:] = np.ascontiguousarray(inputs[whole:]) @ self.matrix
 
 
 @lru_cache(maxsize=16)
-def _resampler(old: int, new: int) -> "Callable[[Tensor], Tensor]":
-    """Return the filter for two rates: making it takes longer than applying it to a chunk."""
-    from torchaudio.transforms import Resample
+def _matrices(old: int, new: int) -> list[_Part]:
+    """Return the filter in parts of about equal size, each of twice the inputs that one output takes.
 
-    resampler: Callable[[Tensor], Tensor] = Resample(old, new, lowpass_filter_width=WIDTH, rolloff=ROLLOFF)
-    return resampler
+    Together they make one repetition, or several where it is shorter than a part.
+    """
+    cutoff = min(old, new) * ROLLOFF
+    around = ceil(WIDTH * old / cutoff)
+    size = max(1, round(2 * around * new / old))
+    total = new * max(1, size // new)
+    parts = max(1, round(total / size))
+    starts = [total * part // parts for part in range(parts + 1)]
+    return [_part_of(start, stop, around, old, new) for start, stop in pairwise(starts)]
+
+
+def _part_of(start: int, stop: int, around: int, old: int, new: int) -> _Part:
+    first, last = start * old // new - around, (stop - 1) * old // new + around + 1
+    cutoff = min(old, new) * ROLLOFF
+    crossings = (np.arange(first, last + 1)[:, None] / old - np.arange(start, stop) / new) * cutoff
+    window = np.cos(np.pi / 2 / WIDTH * crossings.clip(-WIDTH, WIDTH)) ** 2
+    return _Part(start, stop, first, (np.sinc(crossings) * window * (cutoff / old)).astype(np.float32))
 
 
 def _through_scipy(samples: "Samples", grid: "Grid") -> "Samples":

@@ -3,19 +3,19 @@
 Nothing in a file can run code: the network is built from validated settings by an installed component.
 """
 
-import json
+from __future__ import annotations
+
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
 
 from sepkit.atomic import Commit
 from sepkit.checkpoints import tensor_file
+from sepkit.checkpoints.stored_tensors import StoredTensor
 from sepkit.component import AudioSpec
 from sepkit.config import AnyModel, RunConfig
 from sepkit.config_errors import explain
@@ -23,6 +23,9 @@ from sepkit.errors import ModelFileError, PluginError, reason
 from sepkit.plugins import install, unused
 from sepkit.registry import MODELS
 from sepkit.settings import SeparateSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Provider(BaseModel):
@@ -53,12 +56,34 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A loaded file: `manifest`, `weights` as the network's state dict, and the file's sha256 where it is known."""
+    """A loaded file: its manifest, and its sha256. One that exists in memory alone has its `state` instead.
+
+    The weights are read when a network is built, as separation without PyTorch needs none.
+    """
 
     path: Path
     manifest: Manifest
-    weights: dict[str, Tensor]
+    state: dict[str, Tensor] | None = None
     checksum: str = ""
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """The network's state dict.
+
+        Raises:
+            ModelFileError: another file has replaced this one since it was loaded.
+        """
+        if self.state is not None:
+            return self.state
+        weights: dict[str, Tensor] = {}
+
+        def keep(name: str, stored: StoredTensor) -> None:
+            weights[name] = stored.tensor()
+
+        values = tensor_file.verify(self.path, keep)
+        if values["sha256"] != self.checksum:
+            raise ModelFileError(f"{self.path}: has been replaced while it was in use; start again")
+        return _of_model(values, weights)
 
     def network(self) -> nn.Module:
         """Return the network in evaluation mode, with its weights.
@@ -66,6 +91,8 @@ class ModelFile:
         Raises:
             ModelFileError: the weights do not fit the network that this version of its component builds.
         """
+        import torch
+
         try:
             with torch.device("meta"):
                 expected = self.manifest.model.build(self.manifest.audio).state_dict()
@@ -115,24 +142,24 @@ def load(path: Path) -> ModelFile:
     Raises:
         ModelFileError: the file is missing, corrupt or of a newer format, or its model's plugin is missing or not used.
     """
-    values, tensors = tensor_file.read(path)
-    if "state" in values:
-        tensors = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+    finite: dict[str, bool] = {}
+
+    def look(name: str, stored: StoredTensor) -> None:
+        finite[name] = stored.is_finite()
+
+    values = tensor_file.verify(path, look)
+    for name, is_finite in _of_model(values, finite).items():
+        if not is_finite:
             raise ModelFileError(f"{path}: weights that are not finite ({name}); use an earlier file")
-    return ModelFile(path, parse_manifest(path, values), tensors, _checksum(path, values))
+    checksum = values.pop("sha256")
+    return ModelFile(path, parse_manifest(path, values), None, checksum)
 
 
-def _checksum(path: Path, values: dict[str, Any]) -> str:
-    """Return the sha256 in a file, or nothing where another file has replaced it since its manifest was read."""
-    try:
-        with safe_open(path, "pt") as file:
-            manifest = json.loads(file.metadata()["sepkit"])
-        checksum = str(manifest.pop("sha256"))
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        return ""
-    return checksum if manifest == values else ""
+def _of_model(values: dict[str, Any], entries: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of the network: in the state of a run they are some of all."""
+    if "state" not in values:
+        return entries
+    return {name.removeprefix("model."): entry for name, entry in entries.items() if name.startswith("model.")}
 
 
 def parse_manifest(path: Path, values: dict[str, Any]) -> Manifest:

@@ -3,24 +3,28 @@
 The format has no checksum of its own, and most flipped bits in it would load as slightly wrong weights.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors import SafetensorError
 
 from sepkit.atomic import Commit
+from sepkit.checkpoints.stored_tensors import StoredTensor, StoredTensors
 from sepkit.errors import ModelFileError
 from sepkit.terminal import command
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 FORMAT = 1
-_KEY = "sepkit"
+KEY = "sepkit"
+"""The key of the manifest in the metadata."""
 _TORCH_ENDINGS = (".pth", ".pt", ".ckpt", ".th")
 
 
@@ -42,10 +46,10 @@ def stage(commit: Commit, path: Path, tensors: dict[str, Tensor], manifest: dict
     # Copies, as tensors that share memory are refused.
     whole = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     content = {"format": FORMAT, **manifest}
-    content["sha256"] = _checksum(whole, whole.__getitem__, content)
+    content["sha256"] = checksum(whole, lambda name: StoredTensor.of(whole[name]), content)
     try:
-        with commit.file(path, check=_check) as temporary:
-            save_file(whole, temporary, {_KEY: json.dumps(content, allow_nan=False)})
+        with commit.file(path, check=verify) as temporary:
+            save_file(whole, temporary, {KEY: json.dumps(content, allow_nan=False)})
     except (OSError, SafetensorError, KeyError) as error:  # KeyError: a dtype that the format does not have
         raise ModelFileError(f"{path}: cannot be written ({error})") from None
 
@@ -56,18 +60,51 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises:
         ModelFileError: no such file, not a sepkit file, a newer format, or its content is not what was written.
     """
+    tensors: dict[str, Tensor] = {}
+    manifest = verify(path, lambda name, stored: tensors.update({name: stored.tensor()}))
+    del manifest["sha256"]
+    return manifest, tensors
+
+
+def verify(path: Path, visit: Callable[[str, StoredTensor], object] = lambda *_: None) -> dict[str, Any]:
+    """Return the manifest of `path`, with the sha256 of its content, which is right. It costs no PyTorch.
+
+    One tensor at a time is in memory, and `visit` gets each with its name.
+
+    Raises:
+        ModelFileError: as for `read`.
+    """
     if not path.is_file():
         raise ModelFileError(f"no model file {path}")
     with _opened(path) as file:
-        # Copies: a mapped file that is cut short would kill the process, and one that is replaced stays on the disk.
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        return _verified(path, file.metadata(), tensors, tensors.__getitem__), tensors
+        manifest, written, version = _manifest(path, file.metadata)
+
+        def visited(name: str) -> StoredTensor:
+            stored = file[name]
+            visit(name, stored)
+            return stored
+
+        if written != checksum(file, visited, manifest):
+            raise ModelFileError(f"{path}: corrupt (sha256 differs from the one in its manifest); fetch the file again")
+    if version > FORMAT:
+        raise ModelFileError(
+            f"{path}: format {version}, written by sepkit {manifest.get('sepkit')}; "
+            f"this sepkit reads up to {FORMAT}: upgrade it (pip install -U sepkit)"
+        )
+    return {**manifest, "sha256": written}
+
+
+def save_file(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write a safetensors file."""
+    from safetensors import torch
+
+    torch.save_file(tensors, path, metadata)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[StoredTensors]:
     try:
-        with safe_open(path, "pt") as file:
+        with StoredTensors(path) as file:
             yield file
     except (SafetensorError, OSError, UnicodeDecodeError, ValueError, RuntimeError) as error:
         raise ModelFileError(_unreadable(path, error)) from None
@@ -92,38 +129,23 @@ def _unreadable(path: Path, error: Exception) -> str:
     return f"{path}: corrupt, or no safetensors file ({error})"
 
 
-def _check(path: Path) -> None:
-    """Raise ModelFileError unless a file on disk is whole. One tensor at a time is in memory."""
-    with _opened(path) as file:
-        _verified(path, file.metadata(), file.keys(), file.get_tensor)
-
-
-def _verified(
-    path: Path, metadata: dict[str, str] | None, names: Iterable[str], tensor: Callable[[str], Tensor]
-) -> dict[str, Any]:
-    text = (metadata or {}).get(_KEY)
+def _manifest(path: Path, metadata: dict[str, str]) -> tuple[dict[str, Any], str, int]:
+    """Return the manifest, the sha256 that stands in it, and its format."""
+    text = metadata.get(KEY)
     if text is None:
         raise ModelFileError(f"{path}: corrupt, or a safetensors file that sepkit did not write (it has no manifest)")
     try:
         manifest: dict[str, Any] = json.loads(text)
-        written, version = manifest.pop("sha256"), int(manifest["format"])
+        return manifest, manifest.pop("sha256"), int(manifest["format"])
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise ModelFileError(f"{path}: corrupt (its manifest cannot be read)") from None
-    if written != _checksum(names, tensor, manifest):
-        raise ModelFileError(f"{path}: corrupt (sha256 differs from the one in its manifest); fetch the file again")
-    if version > FORMAT:
-        raise ModelFileError(
-            f"{path}: format {version}, written by sepkit {manifest.get('sepkit')}; "
-            f"this sepkit reads up to {FORMAT}: upgrade it (pip install -U sepkit)"
-        )
-    return manifest
 
 
-def _checksum(names: Iterable[str], tensor: Callable[[str], Tensor], manifest: dict[str, Any]) -> str:
+def checksum(names: Iterable[str], stored: Callable[[str], StoredTensor], manifest: dict[str, Any]) -> str:
     """Hash the manifest, then each tensor's name, dtype, shape and bytes in the order of names."""
     digest = sha256(json.dumps(manifest, sort_keys=True).encode())
     for name in sorted(names):
-        found = tensor(name)
-        digest.update(f"{name} {found.dtype} {tuple(found.shape)}".encode())
-        digest.update(found.reshape(-1).view(torch.uint8).numpy().data)
+        found = stored(name)
+        digest.update(f"{name} torch.{found.dtype} {found.shape}".encode())
+        digest.update(found.data)
     return digest.hexdigest()

@@ -23,12 +23,14 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
 
     Stopped by Ctrl-C or SIGTERM, the same command goes on.
     """
+    import torch
+
     from sepkit import device as devices
     from sepkit.demo import score_demo, train_demo
     from sepkit.evaluation.output.summary import summarise
     from sepkit.evaluation.output.tables import tables
 
-    chosen = devices.choose(device)
+    chosen = torch.device(devices.choose(device))
     outcome = train_demo(output_dir, chosen, epochs, say)
     if outcome.signal:
         name, following = Signals(outcome.signal).name, again(click.get_current_context())

@@ -59,8 +59,11 @@ def train(
 
     All keys for --set: sepkit config show CONFIG. On several GPUs: torchrun --nproc-per-node N -m sepkit train CONFIG
     """
+    import torch
+
     from sepkit import config as configs
     from sepkit import device as devices
+    from sepkit.export.kept import prepare_export
     from sepkit.training.start import Start, begin
 
     run_config = configs.load(
@@ -70,7 +73,7 @@ def train(
         if dataset.name == "synthetic":
             say("The songs are synthetic: to learn from your own, add --data-dir data/train")
     start = Start(resume=resume, resume_from=resume_from, overwrite=overwrite)
-    outcome = begin(run_config, output_dir, devices.choose(device), start)
+    outcome = begin(run_config, output_dir, torch.device(devices.choose(device)), start)
     data = {
         "best_model": str(outcome.run.best_model) if outcome.best_score is not None else None,
         "monitor": outcome.monitor,
@@ -83,6 +86,7 @@ def train(
     }
     if outcome.signal:
         return _interrupted(outcome, data)
+    prepare_export(outcome.run.best_model)
     best = _UNITS[outcome.monitor].format(outcome.best_score)
     where = f"in epoch {outcome.best_epoch}" if outcome.best_epoch else "before training: no epoch was better"
     human = [

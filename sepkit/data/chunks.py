@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sepkit.component import AudioSpec, AugmentationConfig
 from sepkit.data.draw import Clip, Recipe
-from sepkit.device import threads
+from sepkit.precision import threads
 
 if TYPE_CHECKING:
     from sepkit.component import Augmentation, Samples

@@ -65,7 +65,7 @@ def _measured(model: Path, device: str) -> Cost:
     peak = _peak_megabytes()
     known = cost_of_network(separator.model.network(), separator.model.manifest.audio)
     threads = torch.get_num_threads()
-    where = f"{separator.device.type}, {threads} thread{'s' * (threads > 1)}"
+    where = f"{separator.device}, {threads} thread{'s' * (threads > 1)}"
     return Cost(known["parameters"], known["gflop_per_minute"], seconds / SECONDS, peak, where)
 
 

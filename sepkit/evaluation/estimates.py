@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from unicodedata import normalize
 
-import torch
-
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.audio.search import walk
@@ -87,8 +85,7 @@ class ModelEstimates:
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
         """Separate the song."""
-        stems = self.separator(torch.from_numpy(song.mixture), song.sample_rate)
-        return {stem: samples.numpy() for stem, samples in stems.items()}
+        return self.separator(song.mixture, song.sample_rate)
 
 
 @dataclass(frozen=True)

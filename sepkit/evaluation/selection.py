@@ -107,5 +107,5 @@ def measure_costs(estimators: Sequence[Estimator], device: str) -> dict[str, Cos
 
 def processes_for(estimators: Sequence[Estimator]) -> int:
     """Return how many songs may be scored at the same time: models that do not run on the CPU share one device."""
-    devices = {e.separator.device.type for e in estimators if isinstance(e, ModelEstimates)}
+    devices = {e.separator.device for e in estimators if isinstance(e, ModelEstimates)}
     return min(cores(), MOST_PROCESSES) if devices <= {"cpu"} else 1

@@ -17,12 +17,15 @@ from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import AudioSpec
 from sepkit.errors import ModelFileError, reason
 from sepkit.export.phases import in_phases
+from sepkit.precision import threads
 from sepkit.separation.engine.folding import fold
-from sepkit.separation.engine.onnx_network import MANIFEST, NUMBERS, OnnxNetwork, require
+from sepkit.separation.engine.onnx_engine import MaskNetwork, require
 from sepkit.terminal import command
 
 PACKAGES = ("onnx", "onnxruntime")
 """What an export needs"""
+MANIFEST = "sepkit"
+"""The key of the manifest among the properties of the graph"""
 
 # What PyTorch's older exporter writes; the newer one fails on recurrent layers (torch 2.14).
 _OPSET = 17
@@ -44,7 +47,7 @@ def export(model: ModelFile, network: nn.Module) -> bytes:
     require(*PACKAGES)
     mask_network = _mask_network(model, network)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), threads(1):  # for a second of sound, more would wait for each other
             spectrum = _example(network, mask_network, model.manifest.audio)
             mask = _whole(mask_network(spectrum), spectrum)
             folded = deepcopy(mask_network)
@@ -135,20 +138,12 @@ def _described(
         **origin,
         "input": {"name": "spectrum", "shape": spectrum},
         "output": {"name": "mask", "shape": mask},
-        NUMBERS: _numbers(network.mask_network),
         "about": _about(network),
     }
     onnx.helper.set_model_props(proto, {MANIFEST: json.dumps(manifest, allow_nan=False)})
     onnx.checker.check_model(proto)
     content: bytes = proto.SerializeToString()
     return content
-
-
-def _numbers(module: Any) -> dict[str, int | float]:
-    """Return the plain numbers among the attributes of a module, which the network around it may read."""
-    return {
-        name: value for name, value in vars(module).items() if type(value) in (int, float) and not name.startswith("_")
-    }
 
 
 def _about(network: nn.Module) -> str:
@@ -164,7 +159,7 @@ def _compare(graph: bytes, mask_network: nn.Module, example: Tensor) -> None:
     generator = torch.Generator().manual_seed(1)
     frame = torch.randint(example.shape[-1], (batch, frames), generator=generator)
     spectrum = torch.stack([example[i % len(example)][..., frame[i]] for i in range(batch)])
-    expected, found = mask_network(spectrum), OnnxNetwork(graph)(spectrum)
+    expected, found = mask_network(spectrum), torch.from_numpy(MaskNetwork(graph)(spectrum.numpy()))
     if found.shape != expected.shape:
         raise ValueError(f"masks of shape {tuple(found.shape)} instead of {tuple(expected.shape)}")
     difference, allowed = (found - expected).abs().max(), TOLERANCE * expected.abs().max().clamp(min=1)

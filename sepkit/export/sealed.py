@@ -1,26 +1,22 @@
-"""Exported mask networks on disk: whole or refused, and made once for each model file.
+"""Files of exported mask networks: whole or refused.
 
 A file is an ONNX model whose last property is a seal: the number of this format, the sha256 of the model file, and the
 sha256 of all bytes before it. Messages of protobuf are joined by joining their bytes, so a sealed model is a model.
 """
 
-import logging
+from __future__ import annotations
+
 import re
-from contextlib import suppress
-from glob import escape
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import nn
-
-from sepkit.atomic import Commit, remove_leftovers
-from sepkit.cache.folder import cache_folder
+from sepkit.atomic import Commit
 from sepkit.checkpoints.model_file import ModelFile
-from sepkit.errors import CacheError, ConfigError, ModelFileError
-from sepkit.export import graph as onnx_graph
-from sepkit.separation.engine.onnx_network import require
+from sepkit.errors import ConfigError, ModelFileError
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from torch import nn
 
 FORMAT = 2
 SUFFIX = ".onnx"
@@ -35,7 +31,9 @@ def export(model: ModelFile, network: nn.Module) -> bytes:
         ConfigError: a package is missing or broken.
         ModelFileError: the network has no mask network, or ONNX cannot express it.
     """
-    return _sealed(onnx_graph.export(model, network), model.checksum)
+    from sepkit.export import graph
+
+    return _sealed(graph.export(model, network), model.checksum)
 
 
 def write(model: ModelFile, output: Path, *, overwrite: bool = False) -> int:
@@ -46,7 +44,6 @@ def write(model: ModelFile, output: Path, *, overwrite: bool = False) -> int:
         ModelFileError: as for `export`, or the file cannot be written.
     """
     _check_output(model.path, output, overwrite=overwrite)
-    require(*onnx_graph.PACKAGES)
     exported = export(model, model.network())
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -74,39 +71,10 @@ def read(path: Path) -> bytes:
     return exported
 
 
-def cached(model: ModelFile, network: nn.Module) -> bytes:
-    """Return the sealed mask network of a model, made at the first time only.
-
-    It is kept beside the model file; where that folder cannot be written, in sepkit's cache. There is one for all rates
-    and channel counts: `network` may be that of a full band.
-
-    Raises:
-        ConfigError, ModelFileError: as for `export`.
-    """
-    if not model.checksum:
-        return export(model, network)
-    name = f"{model.path.stem}.{model.checksum[:12]}{SUFFIX}"
-    beside, *elsewhere = places = [model.path.parent / name, *_in_cache(name)]
-    for path in places:
-        try:
-            exported = read(path)
-        except ModelFileError:
-            continue
-        if _model_of(exported) == model.checksum:
-            return exported
-    exported = export(model, network)
-    if not _kept(exported, beside, _earlier(model.path, beside)) and not any(_kept(exported, e, []) for e in elsewhere):
-        log.warning(
-            "%s cannot be written, so it is made anew each time; set SEPKIT_CACHE to a folder that can", places[-1]
-        )
-    return exported
-
-
-def _in_cache(name: str) -> list[Path]:
-    """Return where sepkit's cache has a file, nowhere if there is no cache."""
-    with suppress(CacheError):
-        return [cache_folder() / "onnx" / name]
-    return []
+def model_of(exported: bytes) -> str:
+    """Return the sha256 of the model file that a whole file was made of."""
+    stamp = _stamp(exported)
+    return stamp[2].decode() if stamp else ""
 
 
 def _sealed(graph: bytes, checksum: str) -> bytes:
@@ -130,34 +98,6 @@ def _verify(path: Path, exported: bytes) -> None:
 
 def _stamp(exported: bytes) -> re.Match[bytes] | None:
     return _STAMP.fullmatch(exported[-_DIGEST - 70 : -_DIGEST])
-
-
-def _model_of(exported: bytes) -> str:
-    stamp = _stamp(exported)
-    return stamp[2].decode() if stamp else ""
-
-
-def _earlier(model: Path, current: Path) -> list[Path]:
-    """Return the kept exports of what the model file was before."""
-    name = re.compile(rf"{re.escape(model.stem)}\.[0-9a-f]{{12}}{re.escape(SUFFIX)}")
-    found = model.parent.glob(f"{escape(model.stem)}.{'?' * 12}{SUFFIX}")
-    return [path for path in found if path != current and name.fullmatch(path.name)]
-
-
-def _kept(exported: bytes, path: Path, earlier: list[Path]) -> bool:
-    """Write a file in the place of earlier ones; return False where its folder cannot be written, which is no error."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers([path])
-        with Commit() as commit, commit.file(path) as temporary:
-            temporary.write_bytes(exported)
-            for old in earlier:
-                commit.remove(old)
-    except FileNotFoundError:  # another process has taken our unfinished file for a leftover: it writes the same now
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def _check_output(model: Path, output: Path, *, overwrite: bool) -> None:

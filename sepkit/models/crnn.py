@@ -11,6 +11,11 @@ from sepkit.component import AudioSpec, ModelConfig
 if TYPE_CHECKING:
     from torch import nn
 
+    from sepkit.component import SpectralFront
+
+EXTENSION_HZ = 2000.0
+"""Width of the top of the trained band, from whose mean mask follows the mask above it."""
+
 
 class CRNN(ModelConfig):
     """Convolutional recurrent network that estimates a mask on the magnitude and keeps the mixture's phase.
@@ -47,14 +52,25 @@ class CRNN(ModelConfig):
 
     def build(self, audio: AudioSpec) -> nn.Module:
         """Return the network: [batch, channel, time] -> [batch, source, channel, time]."""
-        from sepkit.models.crnn_network import CRNNModule, STFTSize
-
-        return CRNNModule(self, audio, STFTSize(self.n_fft, self.hop_length))
+        return self.full_band(audio, audio)
 
     def full_band(self, trained: AudioSpec, wanted: AudioSpec) -> nn.Module:
         """Return the same weights behind an STFT of equal bins (Hz) and frames (s) at the wanted rate."""
-        from sepkit.models.crnn_network import CRNNModule, STFTSize
+        from sepkit.models.crnn_network import CRNNModule
 
+        return CRNNModule(self, trained, *self._stft_at(trained, wanted))
+
+    def spectral_front(self, trained: AudioSpec, wanted: AudioSpec) -> SpectralFront:
+        """Return the STFT, the extension of the mask to the wanted band, and the inverse STFT, in numpy."""
+        from sepkit.models.crnn_front import CRNNFront
+
+        return CRNNFront(*self._stft_at(trained, wanted), self.n_fft // 2, self.extension_bins(trained))
+
+    def extension_bins(self, trained: AudioSpec) -> int:
+        """Return how many bins are the top of the trained band, which the mask above it follows."""
+        return max(1, round(EXTENSION_HZ * self.n_fft / trained.sample_rate))
+
+    def _stft_at(self, trained: AudioSpec, wanted: AudioSpec) -> tuple[int, int]:
+        """Return window and hop in samples at the wanted rate."""
         ratio = wanted.sample_rate / trained.sample_rate
-        size = STFTSize(2 * round(self.n_fft * ratio / 2), round(self.hop_length * ratio))
-        return CRNNModule(self, trained, size)
+        return 2 * round(self.n_fft * ratio / 2), round(self.hop_length * ratio)

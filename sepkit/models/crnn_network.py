@@ -9,7 +9,7 @@ rate whose STFT has the same bins in Hz and the same frames in seconds.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,17 +20,8 @@ from sepkit.models.crnn import CRNN
 from sepkit.models.gru import BidirectionalGRU
 from sepkit.models.stft import magnitudes, masked
 
-# Width in Hz of the top of the trained band, from whose mean mask follows the mask above it.
-EXTENSION_HZ = 2000.0
 # Where log1p bends: magnitudes below 1 / COMPRESSION (-60 dB of full scale) stay linear.
 COMPRESSION = 1000.0
-
-
-class STFTSize(NamedTuple):
-    """Window and hop in samples."""
-
-    n_fft: int
-    hop_length: int
 
 
 class CRNNModule(nn.Module):
@@ -38,16 +29,17 @@ class CRNNModule(nn.Module):
 
     window: Tensor
 
-    def __init__(self, config: CRNN, audio: AudioSpec, size: STFTSize) -> None:
+    def __init__(self, config: CRNN, audio: AudioSpec, n_fft: int, hop_length: int) -> None:
+        """`n_fft` and `hop_length` are those of the STFT in samples, which may run at another rate."""
         super().__init__()
-        self.size = size
+        self.n_fft, self.hop_length = n_fft, hop_length
         self.mask_network = MaskNetwork(config, len(audio.sources))
-        self.extension_bins = max(1, round(EXTENSION_HZ * config.n_fft / audio.sample_rate))
-        self.register_buffer("window", torch.hann_window(size.n_fft), persistent=False)
+        self.extension_bins = config.extension_bins(audio)
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate [B, C, time] of any length into [B, S, C, time]."""
-        hop = self.size.hop_length
+        hop = self.hop_length
         magnitude = magnitudes(mixture.mean(1), self.window, hop).transpose(1, 2)
         mask = self.band_mask(magnitude).transpose(2, 3).contiguous()
         # One channel after the other, as a song may have many.
@@ -57,7 +49,7 @@ class CRNNModule(nn.Module):
     def band_mask(self, magnitude: Tensor) -> Tensor:
         """Return the mask [B, S, n_fft / 2 + 1, T] of any STFT size for an unscaled magnitude [B, n_fft / 2 + 1, T]."""
         bins = magnitude.shape[1]
-        scaled = magnitude * (2.0 / self.size.n_fft * 2.0)
+        scaled = magnitude * (2.0 / self.n_fft * 2.0)
         band = functional.pad(scaled, (0, 0, 0, max(0, self.mask_network.bins - bins)))[:, : self.mask_network.bins]
         mask = self.mask_network(band[:, None].contiguous()).to(magnitude.dtype)
         above = max(0, bins - self.mask_network.bins)

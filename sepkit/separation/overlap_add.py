@@ -8,14 +8,18 @@ Where the chunks lie depends on the signal alone and not on the blocks in which 
 give the same samples.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
 
 from sepkit.separation.fifo import Fifo
+
+if TYPE_CHECKING:
+    from sepkit.component import Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Chunking:
     overlap: int
 
     @classmethod
-    def of(cls, seconds: float, overlap: float, sample_rate: int) -> "Chunking":
+    def of(cls, seconds: float, overlap: float, sample_rate: int) -> Chunking:
         """Return the chunking for a length in seconds and an overlap as a share of it."""
         chunk = max(2, round(seconds * sample_rate))
         return cls(chunk, min(chunk // 2, int(chunk * overlap)))
@@ -46,18 +50,18 @@ class Chunking:
 class Chunk:
     """A chunk [..., time] of which `length` samples are signal; the last one may be shorter, and end with zeros."""
 
-    samples: Tensor
+    samples: Samples
     length: int
     last: bool
 
 
-def cut(blocks: Iterable[Tensor], chunking: Chunking) -> Iterator[Chunk]:
-    """Yield the chunks of a signal that comes in blocks [..., any], as soon as it is known whether they are the last.
+def cut(blocks: Iterable[Samples], chunking: Chunking) -> Iterator[Chunk]:
+    """Yield the chunks of a signal that comes in blocks [..., any], each as soon as the next one is sure.
 
     No block at all is no signal, and gives no chunk.
     """
     waiting = Fifo()
-    before: Tensor | None = None  # the end of the previous chunk, which the next one begins with
+    before: Samples | None = None  # the end of the previous chunk, which the next one begins with
     for block in blocks:
         waiting.put(block)
         while len(waiting) > (needed := chunking.chunk if before is None else chunking.hop):
@@ -67,29 +71,32 @@ def cut(blocks: Iterable[Tensor], chunking: Chunking) -> Iterator[Chunk]:
     if waiting.touched:
         chunk = _after(before, waiting.take(len(waiting)))
         length = chunk.shape[-1]
-        yield Chunk(functional.pad(chunk, (0, max(0, chunking.shortest - length))), length, last=True)
+        missing = max(0, chunking.shortest - length)
+        yield Chunk(_after(chunk, np.zeros((*chunk.shape[:-1], missing), np.float32)), length, last=True)
 
 
-def cross_fade(estimates: Iterable[tuple[Chunk, Tensor]], chunking: Chunking) -> Iterator[Tensor]:
+def cross_fade(estimates: Iterable[tuple[Chunk, Samples]], chunking: Chunking) -> Iterator[Samples]:
     """Yield the signal [..., any] that estimates of consecutive chunks, as long as these, make together."""
-    before: Tensor | None = None
+    before: Samples | None = None
     for chunk, estimate in estimates:
         seam = chunking.overlap if before is not None else 0
         if before is not None and seam:
-            fade = (torch.arange(seam, dtype=estimate.dtype) + 0.5) / seam
+            fade = (np.arange(seam, dtype=np.float32) + np.float32(0.5)) / np.float32(seam)
             yield estimate[..., :seam] * fade + before * (1 - fade)
         before = estimate[..., chunking.hop :]
         yield estimate[..., seam : chunk.length if chunk.last else chunking.hop]
 
 
-def overlap_add(process: Callable[[Tensor], Tensor], mixture: Tensor, chunking: Chunking) -> Tensor:
+def overlap_add(process: Callable[[Samples], Samples], mixture: Samples, chunking: Chunking) -> Samples:
     """Apply `process`, [channel, any] -> [source, channel, any], to all of `mixture` [channel, time].
 
     Returns [source, channel, time].
     """
     estimates = ((chunk, process(chunk.samples)) for chunk in cut([mixture], chunking))
-    return torch.cat(list(cross_fade(estimates, chunking)), -1)
+    return np.concatenate(list(cross_fade(estimates, chunking)), -1)
 
 
-def _after(before: Tensor | None, new: Tensor) -> Tensor:
-    return new if before is None else torch.cat([before, new], -1)
+def _after(before: Samples | None, new: Samples) -> Samples:
+    if before is None or not before.size:
+        return new
+    return np.concatenate([before, new], -1) if new.size else before

@@ -7,17 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import ConfigError, SepkitError, reason
 from sepkit.songs.growing import GrowingStems
 from sepkit.songs.inputs import Song, find_songs
 from sepkit.songs.job import Job, Plan, Progress, Wish, Written
+from sepkit.songs.signal_separator import SignalSeparator
 from sepkit.songs.work_folder import WorkFolder
-
-if TYPE_CHECKING:
-    from sepkit.songs.separator import Separator
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class Results:
     left_out: list[Path] = field(default_factory=list)
 
 
-def separate_one(separator: Separator, song: Song, wish: Wish) -> Written:
+def separate_one(separator: SignalSeparator, song: Song, wish: Wish) -> Written:
     """Separate one song as wished.
 
     Raises:
@@ -69,7 +66,7 @@ def separate_one(separator: Separator, song: Song, wish: Wish) -> Written:
 
 
 def separate_files(
-    separator: Separator, decoder: Decoder, inputs: Sequence[Path], wish: Wish, watcher: Watcher
+    separator: SignalSeparator, decoder: Decoder, inputs: Sequence[Path], wish: Wish, watcher: Watcher
 ) -> Results:
     """Separate songs, files and those in folders, as wished.
 
@@ -84,7 +81,7 @@ def separate_files(
         return _Run(job, work, watcher).all(songs)
 
 
-def job_of(separator: Separator, decoder: Decoder, inputs: Sequence[Path], wish: Wish) -> tuple[Job, list[Song]]:
+def job_of(separator: SignalSeparator, decoder: Decoder, inputs: Sequence[Path], wish: Wish) -> tuple[Job, list[Song]]:
     """Return what separates the songs of a batch, and the songs.
 
     Raises:

@@ -8,8 +8,6 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError, ConfigError
@@ -18,11 +16,10 @@ from sepkit.songs.inputs import Song, key_of_name
 from sepkit.songs.output import Output
 from sepkit.songs.provenance import Provenance, is_stem, provenance_in_head, read_stem
 from sepkit.songs.publishing import publish
+from sepkit.songs.signal_separator import SignalSeparator
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from sepkit.songs.separator import Separator
+    from sepkit.component import Samples
 
 MIXTURE = "mixture"
 COMPLETE = "complete, of this song, model and settings"
@@ -94,7 +91,7 @@ class Written:
 class Job:
     """Separates the songs of one run as wished. `songs` are the resolved paths of all; none of them is written over."""
 
-    separator: Separator
+    separator: SignalSeparator
     decoder: Decoder
     wish: Wish
     songs: frozenset[Path]
@@ -137,11 +134,11 @@ class Job:
         rate, channels = plan.info.sample_rate, plan.info.channels
         together = [MIXTURE] if self.wish.output.all_in_one else []
         stems = GrowingStems(folder, [*together, *plan.files], channels)
-        blocks = (torch.from_numpy(block) for block in self.decoder.blocks(plan.song.path, plan.start, plan.frames))
+        blocks = self.decoder.blocks(plan.song.path, plan.start, plan.frames)
         try:
             with stems:
                 for separated in self.separator.stream(_noted(blocks, stems) if together else blocks, rate):
-                    stems.write({stem: separated[stem].numpy() for stem in plan.files})
+                    stems.write({stem: separated[stem] for stem in plan.files})
                     progress(stems.frames / rate, plan.seconds)
         except OSError as error:
             raise self._unwritable(plan, error) from None
@@ -231,7 +228,7 @@ class Job:
         return AudioError(f"{plan.song.path}: its stems cannot be written to {self.wish.output.path} ({why})")
 
 
-def _noted(blocks: Iterator[Tensor], stems: GrowingStems) -> Iterator[Tensor]:
+def _noted(blocks: Iterator[Samples], stems: GrowingStems) -> Iterator[Samples]:
     for block in blocks:
-        stems.write_beside(MIXTURE, block.numpy())
+        stems.write_beside(MIXTURE, block)
         yield block

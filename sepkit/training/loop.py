@@ -12,8 +12,8 @@ from sepkit.checkpoints.model_file import ModelFile
 from sepkit.config import RunConfig
 from sepkit.data.chunks import Batch
 from sepkit.data.loader import Data
-from sepkit.device import Precision, flushing_denormals
 from sepkit.errors import TrainingError, WorkerError
+from sepkit.precision import Precision, flushing_denormals
 from sepkit.terminal import command
 from sepkit.training.keeping.keeper import Keeper
 from sepkit.training.keeping.resume import restore

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sepkit.data.chunks import Batch, on_device
-from sepkit.device import Precision
+from sepkit.precision import Precision
 from sepkit.settings import TrainSettings
 from sepkit.training.learning.learner import Learner
 from sepkit.training.learning.objective import Objective

@@ -15,10 +15,10 @@ from sepkit.checkpoints.model_file import Manifest, ModelFile
 from sepkit.config import RunConfig
 from sepkit.data.chunks import on_device
 from sepkit.data.loader import Data
-from sepkit.device import Precision
 from sepkit.errors import CorpusError
 from sepkit.evaluation.estimates import ModelEstimates
 from sepkit.evaluation.evaluate import Job
+from sepkit.precision import Precision
 from sepkit.registry import METRICS
 from sepkit.songs.separator import Separator
 from sepkit.training.learning.objective import Objective

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from sepkit.checkpoints import model_file, tensor_file
+from sepkit.checkpoints.stored_tensors import StoredTensor
 from sepkit.errors import ModelFileError
 
 
@@ -123,3 +124,46 @@ def test_what_the_disk_did_not_keep_replaces_nothing(model, monkeypatch, damage)
         tensor_file.write(model, tensors, manifest)
     assert model.read_bytes() == before
     assert [p for p in model.parent.iterdir() if p.suffix == ".part"] == []
+
+
+def test_a_model_file_knows_its_checksum(model):
+    values, tensors = tensor_file.read(model)
+    found = tensor_file.checksum(tensors, lambda name: StoredTensor.of(tensors[name]), values)
+    assert model_file.load(model).checksum == found
+
+
+def test_a_file_that_replaces_a_model_in_use_does_not_lend_it_its_weights(model):
+    loaded, in_use = model_file.load(model), model_file.load(model)
+    assert in_use.weights
+    rewritten(model, model, lambda m, t: m.update(step=8))
+    assert in_use.network()
+    with pytest.raises(ModelFileError, match="has been replaced while it was in use"):
+        loaded.network()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bfloat16", "float16", "float32", "float64", "int64", "uint8", "bool", "float8_e5m2"]
+)
+def test_tensors_of_every_dtype_and_shape_come_back_as_they_were(tmp_path, dtype):
+    """Without PyTorch they are bytes, which hash as its tensors do."""
+    kind = getattr(torch, dtype)
+    tensors = {"none": torch.zeros(0, 3).to(kind), "one": torch.ones(()).to(kind), "some": torch.rand(2, 3).to(kind)}
+    path = tmp_path / "t.safetensors"
+    tensor_file.write(path, tensors, {"sepkit": "1"})
+    _, found = tensor_file.read(path)
+    assert {name: (t.dtype, t.shape) for name, t in found.items()} == {
+        n: (t.dtype, t.shape) for n, t in tensors.items()
+    }
+    assert all(
+        torch.equal(found[name].view(torch.uint8), t.view(torch.uint8)) for name, t in tensors.items() if t.dim()
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_not_finite_are_told_from_large_ones(dtype, value):
+    tensor = torch.full((7,), torch.finfo(dtype).max, dtype=dtype)
+    tensor[1] = -tensor[0]
+    assert StoredTensor.of(tensor).is_finite()
+    tensor[5] = value
+    assert not StoredTensor.of(tensor).is_finite()

@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from sepkit.checkpoints import model_file, tensor_file
+from sepkit.checkpoints.stored_tensors import StoredTensor
 from tests.checkpoints.test_model_file import rewritten
 from tests.checkpoints.torch_zip import model, network
 from tests.cli.test_bad_input import one_line
@@ -61,7 +62,7 @@ def test_info_tells_the_state_of_a_run_from_a_model(sepkit, trained):
 def test_info_is_strict_json_whatever_a_stranger_wrote(sepkit, path, tmp_path):
     manifest, tensors = tensor_file.read(path)
     manifest["metrics"] = {"sdr": float("inf")}
-    manifest["sha256"] = tensor_file._checksum(tensors, tensors.__getitem__, manifest)
+    manifest["sha256"] = tensor_file.checksum(tensors, lambda n: StoredTensor.of(tensors[n]), manifest)
     save_file(tensors, tmp_path / "inf.safetensors", {"sepkit": json.dumps(manifest)})
     assert sepkit("models", "info", tmp_path / "inf.safetensors", "--json").json["metrics"] == {"sdr": None}
 

@@ -1,4 +1,4 @@
-"""Exported networks on disk: the right graph, whole or refused, made once."""
+"""Exported networks on disk: the right graph, whole or refused."""
 
 import json
 import random
@@ -7,58 +7,15 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
 
+import numpy as np
 import onnx
 import pytest
 import torch
 from torch import nn
 
-from sepkit.cache.folder import cache_folder
-from sepkit.checkpoints import model_file, tensor_file
 from sepkit.errors import ModelFileError
-from sepkit.export import graph as onnx_graph
 from sepkit.export import sealed
-from sepkit.separation.engine.onnx_network import OnnxNetwork
-from tests.checkpoints.test_model_file import rewritten
-from tests.checkpoints.torch_zip import model
-from tests.conftest import SMALL
-
-
-@pytest.fixture
-def loaded(small_config, tmp_path):
-    return model_file.load(model(small_config, tmp_path / "m.safetensors"))
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The export of what is `loaded`, which takes longer than all else here."""
-    folder = tmp_path_factory.mktemp("exported")
-    (folder / "small.toml").write_text(SMALL)
-    whole = model_file.load(model(folder / "small.toml", folder / "m.safetensors"))
-    return sealed.export(whole, whole.network())
-
-
-@pytest.fixture
-def exports(exported, monkeypatch):
-    """Export in no time, and count it."""
-    made, graph = [], onnx.load_from_string(exported)
-    del graph.metadata_props[-1]
-
-    def export(*args):
-        made.append(args)
-        return graph.SerializeToString()
-
-    monkeypatch.setattr(onnx_graph, "export", export)
-    return made
-
-
-@pytest.fixture
-def kept(loaded):
-    """Where its export is kept."""
-    return loaded.path.parent / f"m.{loaded.checksum[:12]}.onnx"
-
-
-def cached(loaded):
-    return sealed.cached(loaded, loaded.network())
+from sepkit.separation.engine.onnx_engine import MaskNetwork
 
 
 def manifest(exported):
@@ -135,9 +92,9 @@ class Gain(nn.Module):
 
 
 def test_other_networks_have_other_dimensions(loaded):
-    found = OnnxNetwork(sealed.export(loaded, Stereo(Gain()).eval()))
+    found = MaskNetwork(sealed.export(loaded, Stereo(Gain()).eval()))
     spectrum = torch.rand(3, 2, 33, 7)
-    torch.testing.assert_close(found(spectrum), Gain()(spectrum))
+    np.testing.assert_allclose(found(spectrum.numpy()), Gain()(spectrum), rtol=1e-5)
 
 
 class Frozen(nn.Module):
@@ -220,122 +177,3 @@ def test_a_file_that_is_not_there_or_of_another_format_is_refused(loaded, export
     monkeypatch.setattr(sealed, "FORMAT", 1)
     with pytest.raises(ModelFileError, match="new.onnx: format 99"):
         sealed.read(tmp_path / "new.onnx")
-
-
-# The cache
-
-
-def test_an_export_is_kept_beside_the_model(loaded, kept, exports):
-    first = cached(loaded)
-    assert kept.read_bytes() == first
-    assert cached(loaded) == first
-    assert len(exports) == 1
-
-
-@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:500] + b"?" + b[501:], lambda b: b""])
-def test_a_kept_export_that_is_corrupt_is_made_again(loaded, kept, exports, damage):
-    whole = cached(loaded)
-    kept.write_bytes(damage(whole))
-    assert OnnxNetwork(cached(loaded)).bins == 128
-    assert sealed.read(kept)
-    assert len(exports) == 2
-
-
-def test_a_kept_export_of_another_format_is_made_again(loaded, kept, exports, monkeypatch):
-    monkeypatch.setattr(sealed, "FORMAT", 2)
-    cached(loaded)
-    monkeypatch.setattr(sealed, "FORMAT", 1)
-    cached(loaded)
-    assert sealed.read(kept)
-    assert len(exports) == 2
-
-
-def test_the_kept_export_of_another_model_is_not_taken(loaded, kept, exports):
-    other = model_file.load(rewritten(loaded.path, loaded.path.parent / "n.safetensors", lambda m, t: m.update(step=8)))
-    cached(other)
-    (loaded.path.parent / f"n.{other.checksum[:12]}.onnx").rename(kept)
-    cached(loaded)
-    assert loaded.checksum.encode() in sealed.read(kept)[-200:]
-    assert len(exports) == 2
-
-
-def test_exports_of_earlier_models_of_that_name_are_removed_and_nothing_else(loaded, kept, exports):
-    folder = loaded.path.parent
-    earlier = folder / "m.0123456789ab.onnx"
-    others = [
-        folder / name for name in ("m.onnx", "m.my-favourite.onnx", "m.0123456789abc.onnx", "n.0123456789ab.onnx")
-    ]
-    for path in (earlier, *others):
-        path.write_text("old")
-    cached(loaded)
-    assert kept.exists()
-    assert not earlier.exists()
-    assert all(path.exists() for path in others)
-
-
-def test_without_a_checksum_nothing_is_kept(loaded, kept, exports):
-    nameless = model_file.ModelFile(loaded.path, loaded.manifest, loaded.weights)
-    assert OnnxNetwork(cached(nameless)).bins == 128
-    assert not kept.exists()
-
-
-def test_where_the_folder_cannot_be_written_the_cache_is_used(loaded, kept, exports):
-    kept.mkdir()  # nothing can take its name
-    first = cached(loaded)
-    assert (cache_folder() / "onnx" / kept.name).read_bytes() == first
-    assert cached(loaded) == first
-    assert len(exports) == 1
-    assert list(loaded.path.parent.glob(".*")) == []
-
-
-def test_where_nothing_can_be_written_it_works_all_the_same(loaded, kept, exports, caplog):
-    kept.mkdir()
-    cache_folder().parent.mkdir(exist_ok=True)
-    cache_folder().write_text("a file")
-    assert OnnxNetwork(cached(loaded)).bins == 128
-    assert "SEPKIT_CACHE" in caplog.text
-
-
-def test_two_may_make_it_at_once(loaded, kept, exports, monkeypatch):
-    """The second begins and ends while the first is writing, and takes its unfinished file for a leftover."""
-    write = Path.write_bytes
-
-    def overtaken(path, content):
-        write(path, content)
-        monkeypatch.setattr(Path, "write_bytes", write)
-        cached(loaded)
-
-    monkeypatch.setattr(Path, "write_bytes", overtaken)
-    assert OnnxNetwork(cached(loaded)).bins == 128
-    assert len(exports) == 2
-    assert sealed.read(kept)
-    assert not list(kept.parent.glob(".*"))
-    assert not (cache_folder() / "onnx").exists()
-
-
-def test_what_a_killed_process_left_is_removed(loaded, kept, exports):
-    leftover = kept.parent / f".{kept.name[:40]}.abc123.part"
-    leftover.write_text("half")
-    cached(loaded)
-    assert not leftover.exists()
-
-
-# The checksum of a model file
-
-
-def test_a_model_file_knows_its_checksum(loaded):
-    values, tensors = tensor_file.read(loaded.path)
-    assert loaded.checksum == tensor_file._checksum(tensors, tensors.__getitem__, values)
-
-
-def test_a_file_that_replaces_a_model_while_it_is_read_does_not_lend_it_its_checksum(loaded, monkeypatch):
-    original = tensor_file.read
-
-    def replaced(path):
-        content = original(path)
-        monkeypatch.setattr(tensor_file, "read", original)
-        rewritten(path, path, lambda m, t: m.update(step=8))
-        return content
-
-    monkeypatch.setattr(tensor_file, "read", replaced)
-    assert model_file.load(loaded.path).checksum == ""

@@ -9,7 +9,7 @@ from torch import nn
 from sepkit import config as configs
 from sepkit.atomic import Commit
 from sepkit.checkpoints import model_file
-from sepkit.device import Precision
+from sepkit.precision import Precision
 from sepkit.training.keeping import state as states
 from sepkit.training.keeping.resume import restore, state_of
 from sepkit.training.learning import learner as learners

@@ -6,7 +6,7 @@ from sepkit import config as configs
 from sepkit.checkpoints import model_file
 from sepkit.config import Shortcuts
 from sepkit.data.loader import Data
-from sepkit.device import Precision
+from sepkit.precision import Precision
 from sepkit.training.learning import learner as learners
 from sepkit.training.learning.objective import Objective
 from sepkit.training.ranks import Ranks

@@ -1,1 +1,1 @@
-"""What runs the network of a separator: PyTorch on any device, or ONNX Runtime on the CPU."""
+"""Two ways to run a network on chunks: PyTorch on any device, and ONNX Runtime on the CPU without PyTorch."""

@@ -16,7 +16,7 @@ from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.config import RunConfig
 from sepkit.data.loader import Data
-from sepkit.device import Precision
+from sepkit.precision import Precision
 from sepkit.training.learning.early_stopping import EarlyStopping
 from sepkit.training.learning.freezing import freeze
 from sepkit.training.learning.optimizer import build_optimizer

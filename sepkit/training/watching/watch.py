@@ -12,8 +12,8 @@ from torch import Tensor
 
 from sepkit.config import RunConfig
 from sepkit.data.loader import Data
-from sepkit.device import Precision
 from sepkit.evaluation.reference import load
+from sepkit.precision import Precision
 from sepkit.songs.separator import Separator
 from sepkit.track import Track
 from sepkit.training.keeping.keeper import Keeper

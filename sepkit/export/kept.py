@@ -1,0 +1,115 @@
+"""The export of a model that is made once and kept: beside the model file, or in the cache where that cannot be."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from glob import escape
+from pathlib import Path
+
+from sepkit.atomic import Commit, remove_leftovers
+from sepkit.cache.folder import cache_folder
+from sepkit.checkpoints import model_file
+from sepkit.checkpoints.model_file import ModelFile
+from sepkit.errors import CacheError, ModelFileError, SepkitError
+from sepkit.export import sealed
+from sepkit.progress import note
+
+log = logging.getLogger(__name__)
+
+
+def kept_export(model: ModelFile) -> bytes:
+    """Return the sealed mask network of a model file; the first time it is made, in a process of its own.
+
+    PyTorch is imported there alone. One that is imported here already makes it here.
+
+    Raises:
+        ConfigError, ModelFileError: it cannot be made, see `sealed.export`.
+    """
+    for path in _places(model):
+        try:
+            exported = sealed.read(path)
+        except ModelFileError:
+            continue
+        if sealed.model_of(exported) == model.checksum:
+            return exported
+    note(f"{model.path}: exporting its network, once, so that it runs without PyTorch")
+    return make_export(model) if "torch" in sys.modules else _made_elsewhere(model)
+
+
+def prepare_export(path: Path) -> None:
+    """Export a model file that was just trained, where its model runs without PyTorch; log a failure.
+
+    Of the processes that torchrun has started, the first does it.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return
+    try:
+        model = model_file.load(path)
+        trained = model.manifest.audio
+        if model.manifest.model.spectral_front(trained, trained) is not None:
+            make_export(model)
+    except SepkitError as error:
+        log.warning("%s", error)
+
+
+def make_export(model: ModelFile) -> bytes:
+    """Export the mask network of a model file, keep it, and return it.
+
+    Raises:
+        ConfigError, ModelFileError: see `sealed.export`.
+    """
+    exported = sealed.export(model, model.network())
+    beside, *elsewhere = places = _places(model)
+    if not _kept(exported, beside, _earlier(model.path, beside)) and not any(_kept(exported, e, []) for e in elsewhere):
+        log.warning(
+            "%s cannot be written, so it is made anew each time; set SEPKIT_CACHE to a folder that can", places[-1]
+        )
+    return exported
+
+
+def _made_elsewhere(model: ModelFile) -> bytes:
+    # The path of this process, and not the working folder, where an untrusted numpy.py may lie.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-P", "-m", "sepkit.export.process", str(model.path)]
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)  # noqa: S603
+    if done.returncode == 0 and sealed.model_of(done.stdout) == model.checksum:
+        return done.stdout
+    why = done.stdout.decode("utf-8", "replace").strip() if done.returncode == 1 else f"exit code {done.returncode}"
+    raise ModelFileError(why or f"{model.path}: the process that exports it failed")
+
+
+def _places(model: ModelFile) -> list[Path]:
+    """Return where an export may be: beside the model, and in sepkit's cache if there is one."""
+    name = f"{model.path.stem}.{model.checksum[:12]}{sealed.SUFFIX}"
+    places = [model.path.parent / name]
+    with suppress(CacheError):
+        places.append(cache_folder() / "onnx" / name)
+    return places
+
+
+def _earlier(model: Path, current: Path) -> list[Path]:
+    """Return the kept exports of what the model file was before."""
+    name = re.compile(rf"{re.escape(model.stem)}\.[0-9a-f]{{12}}{re.escape(sealed.SUFFIX)}")
+    found = model.parent.glob(f"{escape(model.stem)}.{'?' * 12}{sealed.SUFFIX}")
+    return [path for path in found if path != current and name.fullmatch(path.name)]
+
+
+def _kept(exported: bytes, path: Path, earlier: list[Path]) -> bool:
+    """Write a file in the place of earlier ones; return False where its folder cannot be written, which is no error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers([path])
+        with Commit() as commit, commit.file(path) as temporary:
+            temporary.write_bytes(exported)
+            for old in earlier:
+                commit.remove(old)
+    except FileNotFoundError:  # another process has taken our unfinished file for a leftover: it writes the same now
+        return True
+    except OSError:
+        return False
+    return True
