@@ -1,28 +1,19 @@
-"""How far work has come: a bar on stderr in a terminal."""
+"""How far work has come: a bar on stderr in a terminal, for which alone rich is imported."""
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, TypeVar
-
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from sepkit.terminal import console, say
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 Item = TypeVar("Item")
-
-
-def note(text: str) -> None:
-    """Say `text` on stderr, in one line."""
-    Console(stderr=True).print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def watched(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
@@ -31,28 +22,22 @@ def watched(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
     """
     if not total:
         return
-    screen = console()
-    if not screen.is_terminal:
+    if not _in_terminal():
         say(f"{text} ({total})")
         yield from items
         return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True) as bar:
+    with _bars("MofNCompleteColumn") as bar:
         yield from bar.track(items, total=total, description=text)
 
 
 @contextmanager
 def transferring(text: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield what is to be told how many bytes of how many have come (0: nobody knows how many). Outside of a terminal a
-    line stands at the start.
-    """
-    screen = console()
-    if not screen.is_terminal:
+    """Yield a callback (done, total) in bytes; total 0 is unknown. Outside of a terminal a line stands at the start."""
+    if not _in_terminal():
         say(text)
         yield lambda _done, _total: None
         return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True) as bar:
+    with _bars("DownloadColumn") as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
@@ -61,42 +46,60 @@ class Songs:
     """Context manager: a bar on stderr in a terminal for each song that is worked on, and nothing anywhere else."""
 
     def __init__(self) -> None:
-        screen = console()
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-        )
-        self._bars = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+        self._bars = _bars("TaskProgressColumn") if _in_terminal() else None
 
     @property
     def shown(self) -> bool:
-        """Whether there is a terminal to show bars in."""
-        return not self._bars.disable
+        """True in a terminal, which shows bars."""
+        return self._bars is not None
 
     def say(self, line: str) -> None:
         """Write a line on stderr, above the bar if there is one."""
-        self._bars.console.print(line, soft_wrap=True)
+        if self._bars:
+            self._bars.console.print(line, soft_wrap=True)
+        else:
+            say(line)
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        if self._bars:
+            self._bars.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._bars.stop()
+        if self._bars:
+            self._bars.stop()
 
     def watched(self, name: str) -> Callable[[float, float], None]:
-        """Return what is to be told how much of how much is done of the next song; the bar of the last one goes.
+        """Return a callback (done, total) for the next song; the bar of the last one goes.
 
-        Once all is done, what was made is being written, and the bar says so.
+        Once all is done, the stems are being written, and the bar says so.
         """
-        for task in self._bars.task_ids:
-            self._bars.remove_task(task)
-        task = self._bars.add_task(name)
+        bars = self._bars
+        if bars is None:
+            return lambda _done, _total: None
+        for task in bars.task_ids:
+            bars.remove_task(task)
+        task = bars.add_task(name)
 
         def tell(done: float, total: float) -> None:
             text = name if done < total else f"{name}, writing"
-            self._bars.update(task, completed=done, total=total, description=text)
+            bars.update(task, completed=done, total=total, description=text)
 
         return tell
+
+
+def _in_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _bars(column: str) -> Progress:
+    """Return bars with a text before, and a column of rich's and the time left behind."""
+    from rich import progress
+
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        getattr(progress, column)(),
+        progress.TimeRemainingColumn(),
+    )
+    return progress.Progress(*columns, console=console(), transient=True)

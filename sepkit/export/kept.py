@@ -17,7 +17,7 @@ from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.errors import CacheError, ModelFileError, SepkitError
 from sepkit.export import sealed
-from sepkit.progress import note
+from sepkit.terminal import say
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def kept_export(model: ModelFile) -> bytes:
             continue
         if sealed.model_of(exported) == model.checksum:
             return exported
-    note(f"{model.path}: exporting its network, once, so that it runs without PyTorch")
+    say(f"{model.path}: exporting its network, once, so that it runs without PyTorch")
     return make_export(model) if "torch" in sys.modules else _made_elsewhere(model)
 
 

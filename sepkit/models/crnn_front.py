@@ -18,17 +18,15 @@ class CRNNFront:
     """Mixture [B, C, time] -> estimates [B, S, C, time], with a mask network [B, 1, F, T] -> [B, S, F, T]."""
 
     def __init__(self, n_fft: int, hop_length: int, bins: int, extension_bins: int) -> None:
-        """`bins` are those of the mask network; `extension_bins` are its highest ones, which the mask above follows."""
+        """`bins` are those of the mask network, and `extension_bins` the highest ones, which the mask above follows."""
         self._transform = Transform(n_fft, hop_length)
         self._bins = bins
         self._extension_bins = extension_bins
 
     def __call__(self, mixture: Samples, mask_network: Callable[[Samples], Samples]) -> Samples:
         """Separate a mixture of any length."""
-        masks = mask_network(np.stack([self._magnitude(example) for example in mixture.mean(1)])[:, None])
-        # One channel after the other, as a song may have many.
-        estimates = [[self._masked(channel, mask) for channel in e] for e, mask in zip(mixture, masks, strict=True)]
-        return np.array(estimates).swapaxes(1, 2)
+        masks = mask_network(np.stack([self._magnitude(example.mean(0)) for example in mixture])[:, None])
+        return np.stack([self._masked(example, mask) for example, mask in zip(mixture, masks, strict=True)])
 
     def _magnitude(self, mid: Samples) -> Samples:
         """[time] -> [F, T], scaled so that a full-scale sine is 1 at its bin."""
@@ -39,18 +37,19 @@ class CRNNFront:
             magnitude[: heard.shape[1], part] = (np.sqrt(heard.real**2 + heard.imag**2) * scale).T
         return magnitude
 
-    def _masked(self, channel: Samples, mask: Samples) -> Samples:
-        """[time], [S, F, T] -> [S, time]; above the mask, its top as a share of energy goes on."""
-        top = _as_share_of_energy(mask[:, -self._extension_bins :].mean(1))[:, :, None]
+    def _masked(self, mixture: Samples, mask: Samples) -> Samples:
+        """[C, time], [S, F, T] -> [S, C, time]; above the mask, its top as a share of energy goes on."""
+        top = _as_share_of_energy(mask[:, -self._extension_bins :].mean(1))[:, None, :, None]
 
         def change(part: slice, spectra: Spectra) -> Spectra:
             masked = np.empty((len(mask), *spectra.shape), np.complex64)
-            low = min(self._bins, spectra.shape[1])
-            np.multiply(spectra[:, :low], mask[:, :low, part].swapaxes(1, 2), out=masked[..., :low])
-            np.multiply(spectra[:, low:], top[:, part], out=masked[..., low:])
+            low = min(self._bins, spectra.shape[-1])
+            shares = np.ascontiguousarray(mask[:, None, :low, part].swapaxes(2, 3))
+            np.multiply(spectra[..., :low], shares, out=masked[..., :low])
+            np.multiply(spectra[..., low:], top[:, :, part], out=masked[..., low:])
             return masked
 
-        return self._transform.filtered(channel, change)
+        return self._transform.filtered(mixture, change)
 
 
 def _as_share_of_energy(mask: Samples) -> Samples:

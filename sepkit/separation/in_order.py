@@ -20,7 +20,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads:
     try:
         for item in items:
             running.append((item, pool.submit(function, item)))
-            if len(running) > threads:
+            while running and (len(running) > threads or running[0][1].done()):
                 first, future = running.popleft()
                 yield first, future.result()
         while running:

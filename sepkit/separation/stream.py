@@ -14,7 +14,6 @@ import numpy as np
 
 from sepkit.audio.resample import resampled
 from sepkit.separation.engine.engine import Engine
-from sepkit.separation.engine.memory import give_back
 from sepkit.separation.fifo import Fifo
 from sepkit.separation.in_order import in_order
 from sepkit.separation.overlap_add import Chunk, cross_fade, cut
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from sepkit.component import Samples
 
 log = logging.getLogger(__name__)
-
-# Blocks, two of each chunk, after which memory is tidied: a fifteenth of the time, and some tens of megabytes in songs
-# of hours.
-_TIDY = 2
 
 
 def separated(
@@ -59,15 +54,7 @@ def _estimates(engine: Engine, blocks: Iterable[Samples], channels: int) -> Iter
     with engine.computing():
         batches = _batches(cut(blocks, engine.chunking), engine.batch(channels))
         done = in_order(lambda chunks: engine(np.stack([c.samples for c in chunks])), batches, engine.threads)
-        yield from _tidied(cross_fade(_single(done), engine.chunking))
-
-
-def _tidied(blocks: Iterable[Samples]) -> Iterator[Samples]:
-    """Pass blocks on, and now and then return to the system what threads have left between what is in use."""
-    for number, block in enumerate(blocks, 1):
-        yield block
-        if not number % _TIDY:
-            give_back()
+        yield from cross_fade(_single(done), engine.chunking)
 
 
 def _batches(chunks: Iterator[Chunk], size: int) -> Iterator[tuple[Chunk, ...]]:

@@ -12,10 +12,11 @@ from sepkit.testing.metric import MetricPromises
 from sepkit.testing.model_file import ModelFilePromises
 from sepkit.testing.network import NetworkPromises
 from sepkit.testing.promises import Promises
+from sepkit.testing.spectral_front import SpectralFrontPromises
 from sepkit.testing.wide_network import WideNetworkPromises
 
 
-class _ModelPromises(NetworkPromises, WideNetworkPromises, ModelFilePromises):
+class _ModelPromises(NetworkPromises, WideNetworkPromises, SpectralFrontPromises, ModelFilePromises):
     """All that a model promises."""
 
 

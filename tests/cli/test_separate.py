@@ -12,7 +12,7 @@ from sepkit.atomic import Commit
 from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.checkpoints import tensor_file
-from sepkit.separation.songs.job import COMPLETE
+from sepkit.songs.job import COMPLETE
 from tests.cli.test_bad_input import one_line
 from tests.encoded import decoded, encode
 

@@ -8,8 +8,6 @@ estimates.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from openunmix.filtering import wiener
 from openunmix.model import OpenUnmix as Network
@@ -19,18 +17,9 @@ from torch.nn import functional
 
 from sepkit import AudioSpec
 from sepkit_openunmix.openunmix import OpenUnmix
+from sepkit_openunmix.wiener import WIENER_FRAMES
 
-# Width in Hz of the top of the trained band, whose mean mask goes on above it.
-EXTENSION_HZ = 2000.0
-# Frames that the Wiener filter looks at together: the loudness of a source in space is one within them.
-WIENER_FRAMES = 300
-
-
-class STFTSize(NamedTuple):
-    """Window and hop in samples."""
-
-    n_fft: int
-    hop_length: int
+_NEXT_TO_NOTHING = 1e-20
 
 
 class OpenUnmixModule(nn.Module):
@@ -38,15 +27,16 @@ class OpenUnmixModule(nn.Module):
 
     window: Tensor
 
-    def __init__(self, config: OpenUnmix, audio: AudioSpec, size: STFTSize) -> None:
+    def __init__(self, config: OpenUnmix, audio: AudioSpec, n_fft: int, hop_length: int) -> None:
+        """`n_fft` and `hop_length` are those of the STFT in samples, which may run at another rate."""
         super().__init__()
-        self.size = size
+        self.size = n_fft, hop_length
         self.niter = config.niter
         # A longer window sums up more samples.
-        self.loudness = config.n_fft / size.n_fft
-        self.extension_bins = max(1, round(EXTENSION_HZ * config.n_fft / audio.sample_rate))
+        self.loudness = config.n_fft / n_fft
+        self.extension_bins = config.extension_bins(audio)
         self.mask_network = MaskNetwork(config, audio)
-        self.register_buffer("window", torch.hann_window(size.n_fft), persistent=False)
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate [B, C, time] of any length into [B, S, C, time]."""
@@ -59,7 +49,7 @@ class OpenUnmixModule(nn.Module):
 
     def _analyse(self, signal: Tensor) -> Tensor:
         """[B, C, time] -> [B, C, F, T], filled up to whole hops, or a frame that ends there would be all of its end."""
-        filled = functional.pad(signal.float(), (0, -signal.shape[-1] % self.size.hop_length))
+        filled = functional.pad(signal.float(), (0, -signal.shape[-1] % self.size[1]))
         spectrum = torch.stft(
             filled.flatten(0, 1), *self.size, window=self.window, pad_mode="constant", return_complex=True
         )
@@ -86,7 +76,10 @@ class OpenUnmixModule(nn.Module):
     def _filtered(self, estimates: Tensor, spectrum: Tensor) -> Tensor:
         """Estimates [S, C, F, T] of one example and its mixture [C, F, T] -> estimates [S, C, F, T]."""
         magnitudes = estimates.abs().permute(3, 2, 1, 0)
-        mixture = torch.view_as_real(spectrum.permute(2, 1, 0).contiguous())
+        # The package takes each exact zero of the mixture for a one, which its residual then holds.
+        mixture = torch.view_as_real(
+            torch.where(spectrum == 0, _NEXT_TO_NOTHING, spectrum).permute(2, 1, 0).contiguous()
+        )
         parts = [
             wiener(some, heard, self.niter, residual=len(estimates) == 1)  # EM takes no source for itself
             for some, heard in zip(magnitudes.split(WIENER_FRAMES), mixture.split(WIENER_FRAMES), strict=True)

@@ -15,6 +15,11 @@ from sepkit import AudioSpec, ModelConfig
 if TYPE_CHECKING:
     from torch import nn
 
+    from sepkit.component import SpectralFront
+
+EXTENSION_HZ = 2000.0
+"""Width of the top of the trained band."""
+
 
 class OpenUnmix(ModelConfig):
     """Open-Unmix: for each source a recurrent network that estimates its magnitude."""
@@ -39,19 +44,36 @@ class OpenUnmix(ModelConfig):
 
     def build(self, audio: AudioSpec) -> nn.Module:
         """Return the network: [batch, channel, time] -> [batch, source, channel, time]."""
-        from sepkit_openunmix.network import OpenUnmixModule, STFTSize
+        from sepkit_openunmix.network import OpenUnmixModule
 
-        return OpenUnmixModule(self, audio, STFTSize(self.n_fft, self.hop_length))
+        return OpenUnmixModule(self, audio, *self._stft_at(audio, audio))
 
     def full_band(self, trained: AudioSpec, wanted: AudioSpec) -> nn.Module | None:
         """Return the same weights behind an STFT of equal bins (Hz) and frames (s) at the wanted rate.
 
         A network of one channel masks any number of them by their mean magnitude. One of several hears no other number.
         """
-        from sepkit_openunmix.network import OpenUnmixModule, STFTSize
+        from sepkit_openunmix.network import OpenUnmixModule
 
         if trained.channels not in (1, wanted.channels):
             return None
+        return OpenUnmixModule(self, trained, *self._stft_at(trained, wanted))
+
+    def spectral_front(self, trained: AudioSpec, wanted: AudioSpec) -> SpectralFront | None:
+        """Return the STFT, the extension of the masks to the wanted band, the filter and the inverse STFT, in numpy."""
+        from sepkit_openunmix.front import OpenUnmixFront
+
+        if trained.channels not in (1, wanted.channels):
+            return None
+        n_fft, hop_length = self._stft_at(trained, wanted)
+        bins, top = self.n_fft // 2 + 1, self.extension_bins(trained)
+        return OpenUnmixFront(n_fft, hop_length, bins, trained.channels, top, self.n_fft / n_fft, self.niter)
+
+    def extension_bins(self, trained: AudioSpec) -> int:
+        """Return how many bins are the top of the trained band, whose mean mask goes on above it."""
+        return max(1, round(EXTENSION_HZ * self.n_fft / trained.sample_rate))
+
+    def _stft_at(self, trained: AudioSpec, wanted: AudioSpec) -> tuple[int, int]:
+        """Return window and hop in samples at the wanted rate."""
         ratio = wanted.sample_rate / trained.sample_rate
-        size = STFTSize(2 * round(self.n_fft * ratio / 2), round(self.hop_length * ratio))
-        return OpenUnmixModule(self, trained, size)
+        return 2 * round(self.n_fft * ratio / 2), round(self.hop_length * ratio)

@@ -83,7 +83,8 @@ class Writer:
             AudioError: the disk is full, or the file cannot be written.
         """
         self._left -= samples.shape[1]
-        samples = np.concatenate([self._pending, samples], 1)
+        if self._pending.size:
+            samples = np.concatenate([self._pending, samples], 1)
         whole = samples.shape[1] // BLOCK * BLOCK
         self._pending = samples[:, whole:].copy()
         try:
@@ -161,6 +162,7 @@ def _encode(samples: "Samples", subtype: str) -> np.ndarray:
     if subtype not in _BITS:
         return samples.clip(-1, 1)
     bits = _BITS[subtype]
-    steps: np.ndarray = np.rint(samples.astype(np.float64) * 2 ** (bits - 1))
-    steps = steps.clip(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    steps = samples * np.float32(2 ** (bits - 1))  # exact, as it is a power of two
+    np.rint(steps, out=steps)
+    np.clip(steps, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1, out=steps)
     return steps.astype(np.int16) if bits == 16 else steps.astype(np.int32) << 8

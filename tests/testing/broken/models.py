@@ -238,6 +238,68 @@ class Transformed(Masked):
         return networks.Masked(audio, networks.Transformed())
 
 
+class Fronted(Masked):
+    """A good model with a spectral front."""
+
+    name: str = "fronted"
+
+    def spectral_front(self, trained, wanted):
+        from tests.testing.broken.fronts import Front
+
+        return Front(len(trained.sources)) if trained == wanted else None
+
+
+class LouderFront(Fronted):
+    """A front with another scale."""
+
+    name: str = "louder_front"
+    fails: ClassVar = {
+        "test_spectral_front_gives_the_estimates_of_the_network": r"for \[2, 1, 8000\] front and network differ by"
+    }
+
+    def spectral_front(self, trained, wanted):
+        from tests.testing.broken.fronts import Front
+
+        return Front(len(trained.sources), gain=1.001) if trained == wanted else None
+
+
+class ScribblingFront(Fronted):
+    """A front that writes into the mixture."""
+
+    name: str = "scribbling_front"
+    fails: ClassVar = {"test_spectral_front_gives_the_estimates_of_the_network": "writes into its input"}
+
+    def spectral_front(self, trained, wanted):
+        from tests.testing.broken.fronts import Scribbling
+
+        return Scribbling(len(trained.sources)) if trained == wanted else None
+
+
+class TorchFront(Fronted):
+    """A front that needs PyTorch."""
+
+    name: str = "torch_front"
+    fails: ClassVar = {"test_spectral_front_imports_no_pytorch": r"spectral_front\(\) imports torch"}
+
+    def spectral_front(self, trained, wanted):
+        from tests.testing.broken import networks
+
+        assert networks
+        return super().spectral_front(trained, wanted)
+
+
+class WiderFront(Fronted):
+    """A front at rates that its network does not run at."""
+
+    name: str = "wider_front"
+    fails: ClassVar = {
+        "test_spectral_front_gives_the_estimates_of_the_full_band": r"gives no network, and spectral_front\(\) a front"
+    }
+
+    def spectral_front(self, trained, wanted):
+        return super().spectral_front(trained, trained)
+
+
 class FullBand(Good):
     """A good model that runs at any rate."""
 
@@ -285,7 +347,7 @@ class MonoBand(FullBand):
 ALL = [
     Good, NoChannel, Squeezed, WholeHops, Reflecting, OneSource, OneChannel, TwoChannels, Unused, Weightless, Root,
     Normalised, Overflowing, Dropping, Mixing, Writer, Forgetful, ExtraState, Peeking, Differentiating, Masked, OneMask,
-    TwoInputs, Transformed, FullBand, ByRate, MonoBand,
+    TwoInputs, Transformed, Fronted, LouderFront, ScribblingFront, TorchFront, WiderFront, FullBand, ByRate, MonoBand,
 ]  # fmt: skip
 
 
