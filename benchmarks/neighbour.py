@@ -76,7 +76,7 @@ def take_steps(network: str) -> None:
     import torch
 
     from sepkit import config as configs
-    from sepkit.device import Precision, flushing_denormals
+    from sepkit.precision import Precision, flushing_denormals
     from sepkit.training.learning.learner import assemble
     from sepkit.training.learning.objective import Objective
     from sepkit.training.ranks import Ranks

@@ -15,6 +15,7 @@ from sepkit.plugins import builtin, external
 
 # Packages that everything needs, and that must import.
 _REQUIRED = ("torch", "torchaudio", "av", "soundfile", "safetensors", "pydantic", "numpy")
+_RUNTIME = ("onnx", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,12 @@ def diagnose() -> list[Check]:
         Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Check("sepkit", "ok", version("sepkit")),
         *(_guarded(name, partial(_package, name)) for name in _REQUIRED),
+        *(_guarded(name, partial(_package, name), name) for name in _RUNTIME),
         _guarded("devices", _devices),
         _guarded("formats", _formats, "soundfile av"),
         _ffmpeg(),
         _guarded("museval", _museval),
         _tensorboard(),
-        _guarded("onnx", _onnx, "onnx onnxruntime"),
         *_plugins(),
     ]
 
@@ -48,14 +49,6 @@ def _tensorboard() -> Check:
     if find_spec("tensorboard") is None:
         return Check("tensorboard", "missing", "optional, shows training: pip install 'sepkit[tensorboard]'")
     return Check("tensorboard", "ok", version("tensorboard"))
-
-
-def _onnx() -> Check:
-    if None in (find_spec("onnx"), find_spec("onnxruntime")):
-        return Check("onnx", "missing", "optional, 2-4 times faster on a CPU: pip install 'sepkit[onnx]'")
-    import_module("onnx")
-    import_module("onnxruntime")
-    return Check("onnx", "ok", f"{version('onnx')}, ONNX Runtime {version('onnxruntime')}")
 
 
 def _guarded(name: str, check: Callable[[], Check], packages: str = "") -> Check:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 # What commands import while they run; imported beforehand.
 PRELOADED = (
-    "torch.utils.data", "torch.optim", "sepkit.cli", "sepkit.training.start", "sepkit.separation",
+    "torch.utils.data", "torch.optim", "sepkit.cli", "sepkit.training.start", "sepkit.songs.batch",
     "sepkit.models.crnn_network", "sepkit.evaluation.evaluate", "sepkit.builtin",
 )  # fmt: skip
 _SERVERS: dict[int, tuple[subprocess.Popen, str]] = {}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -14,6 +15,16 @@ def test_imports_go_one_way():
     linter = Path(sys.executable).parent / "lint-imports"
     done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_no_modules_import_each_other_but_the_settings_and_the_network_of_a_component():
+    """Imports in functions and for types count. Settings build their network, and the network reads its settings."""
+    graph = grimp.build_graph("sepkit", exclude_type_checking_imports=False, cache_dir=None)
+    known = {"sepkit.models.crnn_network": {"sepkit.models.crnn"}}
+    imports = {m: graph.find_modules_directly_imported_by(m) - known.get(m, set()) for m in graph.modules}
+    while leaves := {module for module, found in imports.items() if not found & imports.keys()}:
+        imports = {module: found for module, found in imports.items() if module not in leaves}
+    assert imports == {}
 
 
 @pytest.mark.parametrize(

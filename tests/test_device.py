@@ -1,5 +1,9 @@
 """Devices and precisions, as far as a machine without a GPU can tell."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -14,6 +18,39 @@ def test_auto_takes_what_is_there_and_another_name_says_what_is():
     assert devices.choose("auto") in ("cpu", "cuda", "mps")
     with pytest.raises(ConfigError, match='device "tpu" is not available here; available: .*cpu'):
         devices.choose("tpu")
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "files", "found"),
+    [
+        ("linux", "x86_64", [], False),
+        ("linux", "x86_64", ["libcuda.so.1"], True),
+        ("linux", "x86_64", ["/dev/kfd"], True),
+        ("win32", "AMD64", [], False),
+        ("win32", "AMD64", ["nvcuda.dll"], True),
+        ("darwin", "arm64", [], True),
+        ("darwin", "x86_64", [], False),
+    ],
+)
+def test_a_gpu_shows_before_pytorch_is_imported(monkeypatch, platform, machine, files, found):
+    def load(name):
+        if name not in files:
+            raise OSError(f"{name}: cannot open shared object file")
+        return object()
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("ctypes.CDLL", load)
+    monkeypatch.setattr(Path, "exists", lambda path: str(path) in files)
+    assert devices.may_have_gpu() == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads"), [("3", 3), ("1", 1), ("0", None), ("-1", None), ("", None), ("4,2", None), ("x", None)]
+)
+def test_threads_are_those_of_openmp_or_one_a_core(monkeypatch, asked, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert devices.cpu_threads() == (threads or len(os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--backend", type=click.Choice(["auto", "torch", "onnx"]), default="auto", show_default=True,
-    help="What runs the network; auto: ONNX Runtime on a CPU where it is installed.",
+    help="What runs the network; auto: ONNX Runtime on a CPU for models that can do without PyTorch.",
 )  # fmt: skip
 @click.option(
     "--skip-existing", is_flag=True,

@@ -59,9 +59,8 @@ def separate_one(separator: SignalSeparator, song: Song, wish: Wish) -> Written:
     with Decoder() as decoder, WorkFolder(wish.output.root) as work, work.part() as folder:
         job = Job(separator, decoder, wish, frozenset([song.path.resolve()]))
         plan = job.plan(song)
-        assert plan is not None, "a song that was named"
-        if isinstance(plan, Written):
-            return plan
+        if plan.action == "skip":
+            return plan.skipped
         return job.finish(plan, job.grow(plan, folder, lambda *_: None), folder)
 
 
@@ -128,11 +127,11 @@ class _Run:
         stack = ExitStack()
         try:
             plan = self.job.plan(song)
-            if plan is None:
+            if plan.action == "leave out":
                 self.results.left_out.append(song.path)
                 return None
-            if isinstance(plan, Written):
-                return _known(Result(song.path, plan))
+            if plan.action == "skip":
+                return _known(Result(song.path, plan.skipped))
             folder = stack.enter_context(self.work.part())
             stems = self.job.grow(plan, folder, self.watcher.begun(song))
         except Exception as error:  # noqa: BLE001  whatever one song does, the next one is done

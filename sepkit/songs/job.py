@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.untrusted.decoder import Decoder
@@ -25,6 +25,7 @@ MIXTURE = "mixture"
 COMPLETE = "complete, of this song, model and settings"
 Progress = Callable[[float, float], None]
 """Told how many seconds of how many are done."""
+_NO_INFO, _NO_PROVENANCE = AudioInfo(0, 0, 0), Provenance("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +54,31 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A song that can be read, and its files, which may be written. `frames` of None are all that come.
+    """What to do with a song: separate a part of it into files, which may be written; skip it; or leave it out.
 
-    `reason` tells how the stems that it replaces differ from those to come.
+    `frames` of None are all that come. `reason` tells how the stems that are there differ from those to come. What is
+    left out is a stem of sepkit's that a search has found, and has no more than its name here.
     """
 
     song: Song
-    info: AudioInfo
-    files: dict[str, Path]
-    start: int
-    frames: int | None
-    provenance: Provenance
-    replaces: bool
+    action: Literal["separate", "skip", "leave out"]
+    info: AudioInfo = _NO_INFO
+    files: dict[str, Path] = field(default_factory=dict)
+    start: int = 0
+    frames: int | None = None
+    provenance: Provenance = _NO_PROVENANCE
+    replaces: bool = False
     reason: str = ""
 
     @property
     def seconds(self) -> float:
         """Length of what is to be separated, as far as it is known beforehand."""
         return (self.info.frames - self.start if self.frames is None else self.frames) / self.info.sample_rate
+
+    @property
+    def skipped(self) -> Written:
+        """The stems that are there."""
+        return Written(self.files, None, skipped=True, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +105,8 @@ class Job:
     songs: frozenset[Path]
     _taken: dict[str, Path] = field(default_factory=dict)
 
-    def plan(self, song: Song) -> Plan | Written | None:
-        """Return the plan of a song; or what is there already; or None for a stem of sepkit's that a search has found.
+    def plan(self, song: Song) -> Plan:
+        """Return what to do with a song.
 
         Raises:
             AudioError: the song cannot be read, or the format cannot hold it.
@@ -110,10 +118,10 @@ class Job:
             info = self.decoder.header(song.path)
         except AudioError:
             if song.searched and provenance_in_head(song.path):
-                return None
+                return Plan(song, "leave out")
             raise
         if song.searched and is_stem(info.tags):
-            return None
+            return Plan(song, "leave out")
         files = self._files(song, info)
         provenance = Provenance.of(song.path, self.separator.model.checksum, self._settings(list(files)))
         replaces, reason = self.wish.overwrite or self.wish.skip_existing, ""
@@ -121,9 +129,9 @@ class Job:
         if self.wish.skip_existing:
             reason = self._difference(files, provenance, info.sample_rate)
             if reason == COMPLETE:
-                return Written(files, None, skipped=True, reason=reason)
+                return Plan(song, "skip", info, files, reason=reason)
         start, frames = self._part(song, info, files)
-        return Plan(song, info, files, start, frames, provenance, replaces, reason)
+        return Plan(song, "separate", info, files, start, frames, provenance, replaces, reason)
 
     def grow(self, plan: Plan, folder: Path, progress: Progress) -> GrowingStems:
         """Separate a song into stems that grow in `folder`.

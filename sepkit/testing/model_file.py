@@ -1,6 +1,5 @@
 """What a model promises once it is trained: a file that gives it back by name, and stems that add up to the song."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +65,6 @@ class ModelFilePromises(BuiltNetwork):
         network, loaded = self._kept(tmp_path)
         if not hasattr(network, "mask_network"):
             pytest.skip("there is no mask_network, so PyTorch runs the model")
-        if None in (find_spec("onnx"), find_spec("onnxruntime")):
-            pytest.skip("needs onnx and onnxruntime: pip install 'sepkit[onnx]'")
         try:
             sealed.export(loaded, network)
         except SepkitError as error:

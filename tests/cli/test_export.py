@@ -110,10 +110,10 @@ def test_a_model_without_a_mask_network_says_so(sepkit, install_plugin, tmp_path
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_named(sepkit, path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    one_line(sepkit("export", path), 2, f"needs {package}: pip install 'sepkit[onnx]'")
+    one_line(sepkit("export", path), 2, f"needs {package}: pip install {package}")
     checks = {check["name"]: check for check in sepkit("doctor", "--json").json["checks"]}
-    assert checks["onnx"]["state"] == "missing"
-    assert "pip install 'sepkit[onnx]'" in checks["onnx"]["detail"]
+    assert checks[package]["state"] == "broken"
+    assert f"pip install --force-reinstall {package}" in checks[package]["detail"]
 
 
 @pytest.fixture
@@ -133,8 +133,8 @@ def test_a_broken_package_is_named(sepkit, path):
     one_line(sepkit("export", path), 2, "onnxruntime is installed, but does not import", *why)
     done = sepkit("doctor", "--json")
     checks = {check["name"]: check for check in done.json["checks"]}
-    assert (done.code, checks["onnx"]["state"]) == (1, "broken")
-    assert all(words in checks["onnx"]["detail"] for words in (*why, "reinstall onnx onnxruntime"))
+    assert (done.code, checks["onnxruntime"]["state"]) == (1, "broken")
+    assert all(words in checks["onnxruntime"]["detail"] for words in (*why, "reinstall onnxruntime"))
 
 
 @pytest.mark.parametrize("exported_before", [False, True])
@@ -165,7 +165,7 @@ def test_with_a_broken_package_songs_of_all_kinds_are_separated_with_one_warning
 
 def test_the_doctor_knows_the_version(sepkit):
     checks = {check["name"]: check for check in sepkit("doctor", "--json").json["checks"]}
-    assert (checks["onnx"]["state"], "ONNX Runtime 1." in checks["onnx"]["detail"]) == ("ok", True)
+    assert (checks["onnxruntime"]["state"], checks["onnxruntime"]["detail"][:2]) == ("ok", "1.")
 
 
 # The page

@@ -1,6 +1,8 @@
 """`sepkit separate`: formats in and out, tags, excerpts, names, folders, what is there already."""
 
 import json
+import subprocess
+import sys
 
 import av
 import numpy as np
@@ -11,7 +13,8 @@ import torch
 from sepkit.atomic import Commit
 from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.untrusted.decoder import Decoder
-from sepkit.checkpoints import tensor_file
+from sepkit.checkpoints import model_file, tensor_file
+from sepkit.export.kept import kept_export
 from sepkit.songs.job import COMPLETE
 from tests.cli.test_bad_input import one_line
 from tests.encoded import decoded, encode
@@ -319,6 +322,18 @@ def test_skip_existing_replaces_no_stem_of_another_song(sepkit, small_model, son
     made = "not made by sepkit" if by == "somebody" else "made from another song, or before this one was changed"
     one_line(sepkit(*command), 2, f"{vocals} exists, and was {made}; give another -o, or --overwrite to replace it")
     assert vocals.read_bytes() == before
+
+
+@pytest.mark.parametrize("band", ["full", "model"])
+def test_neither_pytorch_nor_torchaudio_is_imported_once_a_network_is_exported(small_model, song, tmp_path, band):
+    kept_export(model_file.load(small_model))
+    options = ["-m", small_model, "-o", tmp_path / "out", "--band", band, "--device", "cpu"]
+    command = [sys.executable, "-X", "importtime", "-m", "sepkit", "separate", song, *options]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert {"numpy", "onnxruntime", "sepkit"} <= imported
+    assert not {"torch", "torchaudio", "scipy", "rich", "onnx"} & imported
+    assert len(list((tmp_path / "out").rglob("*.wav"))) == 2
 
 
 def test_both_backends_agree(sepkit, small_model, song, tmp_path):

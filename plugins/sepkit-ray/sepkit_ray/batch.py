@@ -13,7 +13,7 @@ from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.separation import Separator
 from sepkit.songs.batch import Result, Results, Watcher, failed, job_of
 from sepkit.songs.inputs import Song
-from sepkit.songs.job import Job, Plan, Wish, Written
+from sepkit.songs.job import Job, Plan, Wish
 from sepkit.songs.work_folder import WorkFolder
 from sepkit_ray.workers import Workers
 
@@ -61,10 +61,10 @@ class _Run:
             except Exception as error:  # noqa: BLE001  whatever one song does, the next one is done
                 self._note(song, failed(song, error))
                 continue
-            if plan is None:
+            if plan.action == "leave out":
                 self.left_out.append(song.path)
-            elif isinstance(plan, Written):
-                self._note(song, Result(song.path, plan))
+            elif plan.action == "skip":
+                self._note(song, Result(song.path, plan.skipped))
             else:
                 yield plan
 

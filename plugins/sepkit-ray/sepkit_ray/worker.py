@@ -83,17 +83,18 @@ class Worker:
 
     def _written(self, plan: Plan) -> Written:
         current = self._current(plan)
-        if isinstance(current, Written):
-            return replace(current, skipped=False, reason="")
+        if current.action == "skip":
+            return replace(current.skipped, skipped=False, reason="")
         with WorkFolder(self._job.wish.output.root) as work, work.part() as folder:
             return self._job.finish(current, self._job.grow(current, folder, lambda *_: None), folder)
 
-    def _current(self, plan: Plan) -> Plan | Written:
+    def _current(self, plan: Plan) -> Plan:
         """The worker before this one may have died with the stems in their place, or some of them."""
         if plan.replaces or not ray.get_runtime_context().was_current_actor_reconstructed:
             return plan
         again = replace(self._job, wish=replace(self._job.wish, skip_existing=True), _taken={})
-        return again.plan(plan.song) or plan
+        current = again.plan(plan.song)
+        return plan if current.action == "leave out" else current
 
 
 class _Warnings(logging.Handler):
