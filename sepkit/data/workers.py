@@ -11,6 +11,7 @@ import pickle
 import signal
 import socket
 import struct
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, suppress
@@ -22,7 +23,6 @@ from traceback import format_exception
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import torch
 
 from sepkit.errors import WorkerError, reason
 
@@ -161,7 +161,7 @@ def _serve(theirs: socket.socket, inherited: socket.socket | None, function: Cal
     if inherited:
         inherited.close()
     _outlive_signals()
-    torch.set_num_threads(1)  # the processes share the cores, and a forked OpenMP has lost its threads
+    _compute_alone()
     items: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_take, args=(theirs, items), daemon=True).start()
     while True:
@@ -192,6 +192,15 @@ def _outlive_signals() -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGTERM, lambda *_: signal.alarm(SERVICE))
+
+
+def _compute_alone() -> None:
+    """Use one thread: the processes share the cores, and a forked OpenMP has lost its threads."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 def _portable(error: Exception) -> Exception:

@@ -25,7 +25,7 @@ MIXTURE = "mixture"
 COMPLETE = "complete, of this song, model and settings"
 Progress = Callable[[float, float], None]
 """Told how many seconds of how many are done."""
-_NO_INFO, _NO_PROVENANCE = AudioInfo(0, 0, 0), Provenance("", "")
+_NO_INFO, _NO_PROVENANCE = AudioInfo(0, 0, 0), Provenance("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
