@@ -10,7 +10,6 @@ import soundfile
 
 from sepkit.audio.damage import UnreadableError, damaged, truncated
 from sepkit.audio.formats import READABLE
-from sepkit.audio.pyav import tags_in
 from sepkit.audio.sniff import looks
 from sepkit.audio.tags import LONGEST_TAG, Tags, legible
 from sepkit.errors import AudioError
@@ -70,6 +69,8 @@ class LibsndfileSource:
         found = Tags(*(legible((getattr(self._sound, name) or "")[:LONGEST_TAG]) for name in Tags.__slots__))
         if found.artist and found.title:
             return found
+        from sepkit.audio.pyav import tags_in
+
         more = tags_in(self._path)
         return Tags(found.title or more.title, found.artist or more.artist, found.comment or more.comment)
 

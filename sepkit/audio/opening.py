@@ -1,20 +1,25 @@
 """Which library reads a file: libsndfile, if it opens it and its length is a fact; else FFmpeg's, through PyAV."""
 
+from __future__ import annotations
+
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sepkit.audio.damage import UnreadableError, truncated
 from sepkit.audio.info import AudioInfo, check_bounds
 from sepkit.audio.integrity import check_ogg, tagged_frames
 from sepkit.audio.libsndfile import LibsndfileSource
-from sepkit.audio.pyav import PyAVSource
 from sepkit.audio.sniff import container_of
 from sepkit.audio.source import Source
 from sepkit.errors import AudioError, did_you_mean
 from sepkit.track import AudioFile, Stream
+
+if TYPE_CHECKING:
+    from sepkit.audio.pyav import PyAVSource
 
 # Frames of an mp3, each of up to 1152 samples, by which its tag may be off.
 _MISCOUNTED = 2
@@ -23,7 +28,7 @@ _MPEG_PADDING = 3 * 1152
 
 
 @contextmanager
-def opened(file: AudioFile, known: AudioInfo | None = None, *, seeks: bool = False) -> "Iterator[Source]":
+def opened(file: AudioFile, known: AudioInfo | None = None, *, seeks: bool = False) -> Iterator[Source]:
     """Yield an open file.
 
     Args:
@@ -46,24 +51,31 @@ def _known(file: AudioFile, info: AudioInfo, *, seeks: bool) -> Source:
     if not (isinstance(file, Stream) or info.counted or container_of(file)):
         with suppress(UnreadableError):
             return LibsndfileSource(file)
-    return PyAVSource(file, info.frames, seeks=seeks)
+    return _through_pyav(file, info.frames, seeks=seeks)
 
 
 def _checked(file: AudioFile) -> Source:
     if isinstance(file, Stream) or container_of(file):
-        return PyAVSource(file)
+        return _through_pyav(file)
     check_ogg(file)
     try:
         sound = LibsndfileSource(file)
     except UnreadableError as error:
         try:
-            return PyAVSource(file)
+            return _through_pyav(file)
         except UnreadableError:
             raise error from None
     if sound.frames is not None and (not sound.is_mpeg or _states_its_length(sound, file)):
         return sound
     sound.close()
-    return PyAVSource(file)
+    return _through_pyav(file)
+
+
+def _through_pyav(file: AudioFile, frames: int | None = None, *, seeks: bool = False) -> PyAVSource:
+    """Open a file with FFmpeg's libraries, which are large, and which a process imports only here."""
+    from sepkit.audio.pyav import PyAVSource
+
+    return PyAVSource(file, frames, seeks=seeks)
 
 
 def _states_its_length(sound: LibsndfileSource, path: Path) -> bool:
@@ -74,7 +86,7 @@ def _states_its_length(sound: LibsndfileSource, path: Path) -> bool:
     tagged = tagged_frames(path)
     if not tagged:
         return False
-    with closing(PyAVSource(path)) as other:
+    with closing(_through_pyav(path)) as other:
         held, frames = other.packets()
     stated = frames * tagged // max(1, held)  # samples, with the encoder's delay
     alike = 0 <= stated - (sound.frames or 0) <= _MPEG_PADDING

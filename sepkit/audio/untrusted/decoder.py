@@ -1,6 +1,6 @@
 """Decode untrusted files in a child process, so that only this one hangs, crashes or swells.
 
-It lives as long as it behaves, see `decoder_process`, and serves one file after the other.
+It lives as long as it behaves, see `decoder_process` and `messages`, and serves one file after the other.
 """
 
 import json
@@ -20,8 +20,7 @@ from sepkit.audio.opening import check_file
 from sepkit.audio.probe import say_filled, with_length
 from sepkit.audio.read import finite
 from sepkit.audio.tags import Tags
-from sepkit.audio.untrusted import decoder_process
-from sepkit.audio.untrusted.decoder_process import BLOCK, FACTS, HEAD, SAMPLES
+from sepkit.audio.untrusted.messages import BLOCK, FACTS, HEAD, SAMPLES
 from sepkit.audio.untrusted.watched_process import WatchedProcess
 from sepkit.errors import AudioError
 from sepkit.track import AudioFile
@@ -195,4 +194,6 @@ class Decoder:
 def _child_process(patience: float) -> WatchedProcess:
     # The parent's own path, and not the working folder, where a stranger's numpy.py may lie.
     search = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-    return WatchedProcess([sys.executable, "-P", "-m", decoder_process.__name__], patience, {**os.environ, **search})
+    return WatchedProcess(
+        [sys.executable, "-P", "-m", "sepkit.audio.untrusted.decoder_process"], patience, {**os.environ, **search}
+    )

@@ -1,11 +1,6 @@
 """The child process of `Decoder`: opens files one after the other, and may hang or crash doing so.
 
-A request is a line of JSON on stdin: the working folder, a path, what to do ("describe", "count" or "decode"), and to
-decode: what is known of the file, the first frame, and how many frames. The reply is a sequence of messages
-on stdout, each with its kind and its length in bytes before it: facts, that is JSON, or samples, float32 [time,
-channel]. The facts are rate, channels, frames (null if they have to be counted) and tags; or the frames that were
-counted; or, at the end, how much was filled with silence; or nothing, as a sign of life. Samples of length 0 end a
-reply, and so do facts that hold an error, at any place.
+`messages` explains what it is told and what it answers.
 """
 
 import json
@@ -18,7 +13,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
-from struct import Struct
 from threading import Thread
 from typing import Any, BinaryIO
 
@@ -28,12 +22,9 @@ from sepkit.audio.damage import damaged
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.opening import opened
 from sepkit.audio.source import Source
+from sepkit.audio.untrusted.messages import BLOCK, FACTS, HEAD, SAMPLES
 from sepkit.errors import AudioError, reason
 
-HEAD = Struct("=cI")
-FACTS, SAMPLES = b"F", b"S"
-# Samples of a block: one second of it, but no more than this.
-BLOCK = 2**20
 # Address space.
 MOST_BYTES = 2 * 2**30
 # What FFmpeg says of a file that is not whole, and then ends as if it were.
