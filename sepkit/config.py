@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import tomlkit
 from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter, ValidationError, model_validator
 
 from sepkit.component import (
@@ -174,6 +173,8 @@ def set_value(values: dict[str, Any], override: str) -> None:
 
 def dump_toml(config: RunConfig) -> str:
     """Return `config`, every default included, as TOML that `load` reads back to an equal config."""
+    import tomlkit
+
     return tomlkit.dumps(config.model_dump(mode="json"))
 
 

@@ -5,6 +5,8 @@ asks for a name that is not built in, or for a listing. A plugin whose distribut
 is not imported at all.
 """
 
+from __future__ import annotations
+
 import logging
 import os
 from dataclasses import dataclass, replace
@@ -13,11 +15,9 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, entry_points, version
 from types import ModuleType
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import pluggy
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from sepkit import hookspecs
 from sepkit.component import (
@@ -30,6 +30,9 @@ from sepkit.component import (
 )
 from sepkit.errors import PluginError, reason
 from sepkit.pretrained import Pretrained
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 GROUP = "sepkit"
 DISABLE = "SEPKIT_DISABLE_PLUGINS"
@@ -118,6 +121,8 @@ def external() -> tuple[pluggy.PluginManager, tuple[Plugin, ...]]:
 
 def unused(distribution: str) -> Plugin | None:
     """Return the plugin of a distribution that is installed and yet not used; its `error` says why. None if none is."""
+    from packaging.utils import canonicalize_name
+
     name = canonicalize_name(distribution)
     return next((p for p in external()[1] if p.error and canonicalize_name(p.distribution) == name), None)
 
@@ -176,6 +181,8 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> Plugin:
 
 def _unwanted(distribution: Distribution) -> str:
     """Return why a distribution does not want the sepkit that runs, or nothing if it does."""
+    from packaging.utils import canonicalize_name
+
     wanted = [r for r in map(_requirement, distribution.requires or ()) if r and canonicalize_name(r.name) == "sepkit"]
     applying = [r for r in wanted if not r.marker or r.marker.evaluate({"extra": ""})]
     excluding = [r for r in applying if not r.specifier.contains(BUILTIN.version, prereleases=True)]
@@ -190,6 +197,8 @@ def _unwanted(distribution: Distribution) -> str:
 
 def _requirement(text: str) -> Requirement | None:
     """Return what a line of a distribution's metadata asks for; None if it is no valid line, which pip has let pass."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         return Requirement(text)
     except InvalidRequirement:

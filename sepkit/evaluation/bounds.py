@@ -14,17 +14,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from sepkit.audio.channels import to_channels
 from sepkit.audio.resample import resample
 from sepkit.component import AudioSpec, ModelConfig
 from sepkit.models.crnn import CRNN
-from sepkit.models.stft import magnitudes, masked
+from sepkit.models.spectrum import Transform
 
 if TYPE_CHECKING:
     from sepkit.component import Samples
+    from sepkit.models.spectrum import Spectra
 
+_LEAST = np.finfo(np.float32).tiny
 BLOCK = 2**19
 """Samples that are masked at once, and as they are in the whole: the spectra of a song would fill the memory."""
 
@@ -105,11 +106,13 @@ def ideal_ratio_mask(references: Samples, mixture: Samples, sample_rate: int, re
 
 def _ideal(references: Samples, mixture: Samples, size: Resolution) -> Samples:
     """[source, time], [time] -> [source, time]"""
-    window = torch.hann_window(size.n_fft)
-    true = magnitudes(torch.from_numpy(references), window, size.hop_length)
-    masks = true / true.sum(0).clamp(min=torch.finfo(torch.float32).tiny)
-    estimates: Samples = masked(torch.from_numpy(mixture), masks, window, size.hop_length).numpy()
-    return estimates
+
+    def masked(_: slice, spectra: Spectra) -> Spectra:
+        true = np.abs(spectra[:-1])
+        return true / true.sum(0).clip(min=_LEAST) * spectra[-1]
+
+    everything = np.concatenate([references, mixture[None]])
+    return Transform(size.n_fft, size.hop_length).filtered(everything, masked)
 
 
 def through(references: Samples, mixture: Samples, sample_rate: int, audio: AudioSpec) -> Samples:

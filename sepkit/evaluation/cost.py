@@ -12,9 +12,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
-import torch
+import numpy as np
 
-from sepkit.checkpoints.info import cost as cost_of_network
+from sepkit.device import cpu_threads
 from sepkit.errors import ModelFileError
 from sepkit.songs.separator import Separator
 
@@ -56,15 +56,16 @@ def measure(model: Path, device: str) -> Cost:
 
 def _measured(model: Path, device: str) -> Cost:
     separator = Separator.load(model, device)
-    generator = torch.Generator().manual_seed(0)
-    noise = 0.1 * torch.randn(CHANNELS, round(SECONDS * RATE), generator=generator)
+    noise = np.random.default_rng(0).normal(0, 0.1, (CHANNELS, round(SECONDS * RATE))).astype(np.float32)
     separator(noise[:, :RATE], RATE)  # what is done once a process
     started = perf_counter()
     separator(noise, RATE)
     seconds = perf_counter() - started
     peak = _peak_megabytes()
+    from sepkit.checkpoints.info import cost as cost_of_network  # which imports PyTorch, now that the rest is measured
+
     known = cost_of_network(separator.model.network(), separator.model.manifest.audio)
-    threads = torch.get_num_threads()
+    threads = cpu_threads()
     where = f"{separator.device}, {threads} thread{'s' * (threads > 1)}"
     return Cost(known["parameters"], known["gflop_per_minute"], seconds / SECONDS, peak, where)
 

@@ -1,4 +1,4 @@
-"""Scale-invariant signal-to-distortion ratio, by torchmetrics.
+"""Scale-invariant signal-to-distortion ratio.
 
 J. Le Roux, S. Wisdom, H. Erdogan, J. R. Hershey, "SDR - half-baked or well done?", ICASSP 2019, equation 5.
 """
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Literal
 from sepkit.component import AudioSpec, MetricConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sepkit.component import Metric, Samples, Scores
 
 
@@ -24,20 +27,26 @@ class SISDR(MetricConfig):
     def build(self, audio: AudioSpec) -> Metric:
         """Return (estimates, references, mixture) -> [source] in dB.
 
-        The library adds the precision of the type to each energy. So signals get energy 1, where it shows above 150 dB
-        only; a silent one gets NaN.
+        Energies have the precision of their type added, which shows above 150 dB only: a perfect estimate has a score.
         """
         import numpy as np
-        import torch
-        from torch.nn.functional import normalize
-        from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
         def si_sdr(estimates: Samples, references: Samples, mixture: Samples) -> Scores:
-            found, wanted = (
-                normalize(torch.from_numpy(signal.reshape(len(signal), -1).astype(np.float64)), eps=0)
-                for signal in (estimates, references[: len(estimates)])
-            )
-            ratios: Scores = scale_invariant_signal_distortion_ratio(found, wanted).numpy()
-            return ratios
+            found, wanted = (_unit(signal) for signal in (estimates, references[: len(estimates)]))
+            target = (found * wanted).sum(1, keepdims=True) * wanted
+            least = np.finfo(np.float64).eps
+            ratio = (np.square(target).sum(1) + least) / (np.square(found - target).sum(1) + least)
+            scores: Scores = 10 * np.log10(ratio)
+            return scores
 
         return si_sdr
+
+
+def _unit(signals: Samples) -> NDArray[np.float64]:
+    """[source, channel, time] -> [source, sample] of energy 1; NaN for a silent one"""
+    import numpy as np
+
+    flat = signals.reshape(len(signals), -1).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        unit: NDArray[np.float64] = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+    return unit

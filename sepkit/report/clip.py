@@ -15,6 +15,7 @@ import numpy as np
 from sepkit.audio.channels import to_channels
 from sepkit.audio.resample import resample
 from sepkit.audio.writing.mp3 import MOST_CHANNELS, SAMPLE_RATES, encode_mp3
+from sepkit.report.loudness import loudness
 from sepkit.report.sources import Sources
 
 if TYPE_CHECKING:
@@ -68,11 +69,8 @@ def _clip(samples: Samples, sample_rate: int) -> dict[str, Any]:
 
 def _equal_gain(samples: Samples, rate: int) -> float:
     """Return the factor that brings samples to the common loudness without clipping. 1 for silence."""
-    import torch
-    from torchaudio.functional import loudness
-
     short = max(0, round(_SHORTEST * rate) - samples.shape[1])
-    measured = float(loudness(torch.from_numpy(np.pad(samples, ((0, 0), (0, short)))), rate))
+    measured = loudness(np.pad(samples, ((0, 0), (0, short))), rate)
     if not isfinite(measured):
         return 1.0
     wanted = 10 ** (min(LOUDNESS - measured, MOST_GAIN) / 20)
