@@ -92,6 +92,7 @@ def choose_estimators(
     for label, file in zip(labels(files), files, strict=True):
         separator = Separator.load(file, device)
         separator.check_stems([target] if target else [])
+        separator.prepare()
         found.append(ModelEstimates(label, separator))
     found += [FinishedEstimates.of(finished, alone=songs == 1)] if finished else []
     bounds = {bound.label for e in found for bound in bounds_of(e.network, e.audio)}

@@ -30,13 +30,9 @@ def kept_export(model: ModelFile) -> bytes:
     Raises:
         ConfigError, ModelFileError: it cannot be made, see `sealed.export`.
     """
-    for path in _places(model):
-        try:
-            exported = sealed.read(path)
-        except ModelFileError:
-            continue
-        if sealed.model_of(exported) == model.checksum:
-            return exported
+    exported = _found(model)
+    if exported is not None:
+        return exported
     say(f"{model.path}: exporting its network, once, so that it runs without PyTorch")
     return make_export(model) if "torch" in sys.modules else _made_elsewhere(model)
 
@@ -51,7 +47,7 @@ def prepare_export(path: Path) -> None:
     try:
         model = model_file.load(path)
         trained = model.manifest.audio
-        if model.manifest.model.spectral_front(trained, trained) is not None:
+        if model.manifest.model.spectral_front(trained, trained) is not None and _found(model) is None:
             make_export(model)
     except SepkitError as error:
         log.warning("%s", error)
@@ -70,6 +66,15 @@ def make_export(model: ModelFile) -> bytes:
             "%s cannot be written, so it is made anew each time; set SEPKIT_CACHE to a folder that can", places[-1]
         )
     return exported
+
+
+def _found(model: ModelFile) -> bytes | None:
+    for path in _places(model):
+        with suppress(ModelFileError):
+            exported = sealed.read(path)
+            if sealed.model_of(exported) == model.checksum:
+                return exported
+    return None
 
 
 def _made_elsewhere(model: ModelFile) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -62,6 +63,14 @@ class Networks:
             engine = self._torch(wanted)
             log.warning("ONNX Runtime cannot run this model (%s), so PyTorch does, which is slower", why)
             return engine
+
+    def prepare(self) -> None:
+        """Export the network now if it is to run in ONNX Runtime, for processes to come; engines report an error."""
+        trained = self.model.manifest.audio
+        front = self.model.manifest.model.spectral_front(trained, trained) if self.backend != "torch" else None
+        if front is not None and not self._obstacle(front):
+            with suppress(SepkitError):
+                kept_export(self.model)
 
     def _mask_network(self) -> MaskNetwork:
         """One serves all rates and channel counts."""

@@ -116,6 +116,10 @@ class SignalSeparator:
                     f'the model makes no stem "{name}".{did_you_mean(name, self.stems)} It makes: {known}'
                 )
 
+    def prepare(self) -> None:
+        """Do now what the first use of a model takes, and what several processes would all do."""
+        self._networks.prepare()
+
     def engine(self, sample_rate: int, channels: int) -> Engine:
         """Return what runs the network for songs of this kind."""
         kind = sample_rate, channels

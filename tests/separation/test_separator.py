@@ -22,6 +22,20 @@ def test_stems_have_the_shape_of_the_mixture_and_add_up_to_it(small_model, band,
     torch.testing.assert_close(sum(stems.values()), mixture, atol=1e-6, rtol=0)
 
 
+def test_tensors_give_tensors_and_arrays_arrays_of_the_same_samples(small_model):
+    separator = Separator.load(small_model)
+    tensor = torch.rand(2, 3000, dtype=torch.float64) - 0.5
+    tensors, arrays = separator(tensor, 8000), separator(tensor.numpy(), 8000)
+    (block,), (streamed,) = separator.stream([tensor], 8000), separator.stream([tensor.numpy()], 8000)
+    for stem in separator.stems:
+        assert isinstance(tensors[stem], torch.Tensor)
+        assert isinstance(arrays[stem], np.ndarray)
+        assert isinstance(block[stem], torch.Tensor)
+        assert (tensors[stem].dtype, arrays[stem].dtype) == (torch.float32, np.float32)
+        for other in (tensors[stem], block[stem], streamed[stem]):
+            np.testing.assert_array_equal(arrays[stem], other)
+
+
 def test_digital_silence_gives_silence(small_model):
     separator = Separator.load(small_model)
     assert not any(stem.any() for stem in separator(torch.zeros(2, 3000), 44100).values())

@@ -22,10 +22,13 @@ def weights(run, name="last_state.safetensors"):
 def test_resume_without_a_state_starts_and_on_a_finished_run_says_so(sepkit, small_config, songs, tmp_path):
     command = ("train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "r", "--resume", "--json")
     assert sepkit(*command).json["reason"] == "all epochs done"
+    (exported,) = (tmp_path / "r").glob("best_model.*.onnx")  # so that nothing is left to do at the first song
+    made = exported.stat().st_mtime_ns
     before = (tmp_path / "r" / "best_model.safetensors").read_bytes()
     again = sepkit(*command)
     assert (again.code, again.json["reason"]) == (0, "all epochs done before")
     assert (tmp_path / "r" / "best_model.safetensors").read_bytes() == before
+    assert exported.stat().st_mtime_ns == made
     longer = sepkit(*command, "--epochs", 3).json
     assert longer["epochs"] == 3
     assert "epochs = 3" in (tmp_path / "r" / "config.toml").read_text()
