@@ -31,6 +31,7 @@ from sepkit import plugins
 from sepkit.atomic import Commit
 from sepkit.checkpoints import model_file
 from sepkit.cli import main
+from sepkit.export.kept import prepare_export
 
 # Under nohup and the like these are ignored, and every process that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -200,6 +201,7 @@ def small_model(tmp_path_factory):
             network.mask_network.decoder[-1].weight *= 20
     with Commit() as commit:
         model_file.stage(commit, path, network, model_file.manifest_of(config))
+    prepare_export(path)
     return path
 
 

@@ -13,8 +13,8 @@ import torch
 from sepkit.atomic import Commit
 from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.untrusted.decoder import Decoder
-from sepkit.checkpoints import model_file, tensor_file
-from sepkit.export.kept import kept_export
+from sepkit.checkpoints import tensor_file
+from sepkit.export.kept import prepare_export
 from sepkit.songs.job import COMPLETE
 from tests.cli.test_bad_input import one_line
 from tests.encoded import decoded, encode
@@ -187,6 +187,7 @@ def changed(model, path, **separate):
 def test_skip_existing_knows_song_model_and_settings(sepkit, small_model, song, tmp_path):
     command = ("separate", song, "-o", tmp_path / "o", "--skip-existing", "--json", "-m")
     other, before = changed(small_model, tmp_path / "other.safetensors", chunk_seconds=5.0), None
+    prepare_export(other)
     for model, *change in (
         (small_model,), (other,), (small_model, "--band", "model"), (small_model, "--bit-depth", "24"),
         (small_model, "--start", "0.5"), (small_model, "--duration", "0.5"), (small_model, "--stems", "vocals"),
@@ -326,7 +327,6 @@ def test_skip_existing_replaces_no_stem_of_another_song(sepkit, small_model, son
 
 @pytest.mark.parametrize("band", ["full", "model"])
 def test_neither_pytorch_nor_torchaudio_is_imported_once_a_network_is_exported(small_model, song, tmp_path, band):
-    kept_export(model_file.load(small_model))
     options = ["-m", small_model, "-o", tmp_path / "out", "--band", band, "--device", "cpu"]
     command = [sys.executable, "-X", "importtime", "-m", "sepkit", "separate", song, *options]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
