@@ -35,7 +35,12 @@ def separated(
     for estimates in _at_its_rate(engine, _kept(blocks, mixture), sample_rate):
         piece = mixture.take(estimates.shape[-1])
         sources = estimates[..., : piece.shape[-1]]
-        yield np.concatenate([sources, (piece - sources.sum(0))[None]]) if residual else sources
+        yield _with_residual(sources, piece) if residual else sources
+
+
+def _with_residual(sources: Samples, mixture: Samples) -> Samples:
+    with np.errstate(all="ignore"):  # as in engines
+        return np.concatenate([sources, (mixture - sources.sum(0))[None]])
 
 
 def _at_its_rate(engine: Engine, blocks: Iterator[Samples], sample_rate: int) -> Iterator[Samples]:
@@ -71,7 +76,9 @@ def _single(batches: Iterable[tuple[tuple[Chunk, ...], Samples]]) -> Iterator[tu
 
 def _finite(estimates: Samples) -> Samples:
     """A network may overflow where a song is far beyond full scale; what it cannot tell goes to the residual."""
-    if np.isfinite(estimates.sum()) or np.isfinite(estimates).all():  # the first is quicker, and surer than needed
+    with np.errstate(all="ignore"):
+        total = estimates.sum()
+    if np.isfinite(total) or np.isfinite(estimates).all():  # the first is quicker, and surer than needed
         return estimates
     log.warning("the network gave samples that are not finite (NaN or infinity); they are taken as silence")
     return np.nan_to_num(estimates, nan=0.0, posinf=0.0, neginf=0.0)

@@ -103,7 +103,8 @@ class NetworkEngine(ABC):
         while True:
             place = self._place()
             try:
-                return self._whole_or_halved(chunks, self._extent)
+                with np.errstate(all="ignore"):  # samples far beyond full scale may overflow, as they do in PyTorch
+                    return self._whole_or_halved(chunks, self._extent)
             except Exception as error:
                 if not exhausted(error):
                     raise
