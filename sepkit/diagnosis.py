@@ -14,8 +14,7 @@ from sepkit.errors import reason
 from sepkit.plugins import builtin, external
 
 # Packages that everything needs, and that must import.
-_REQUIRED = ("torch", "torchaudio", "av", "soundfile", "safetensors", "pydantic", "numpy")
-_RUNTIME = ("onnx", "onnxruntime")
+_REQUIRED = ("torch", "torchaudio", "av", "soundfile", "safetensors", "pydantic", "numpy", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,6 @@ def diagnose() -> list[Check]:
         Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Check("sepkit", "ok", version("sepkit")),
         *(_guarded(name, partial(_package, name)) for name in _REQUIRED),
-        *(_guarded(name, partial(_package, name), name) for name in _RUNTIME),
         _guarded("devices", _devices),
         _guarded("formats", _formats, "soundfile av"),
         _ffmpeg(),
