@@ -48,7 +48,7 @@ def stage(commit: Commit, path: Path, tensors: dict[str, Tensor], manifest: dict
     content = {"format": FORMAT, **manifest}
     content["sha256"] = checksum(whole, lambda name: StoredTensor.of(whole[name]), content)
     try:
-        with commit.file(path, check=verify) as temporary:
+        with commit.file(path, check=_check) as temporary:
             save_file(whole, temporary, {KEY: json.dumps(content, allow_nan=False)})
     except (OSError, SafetensorError, KeyError) as error:  # KeyError: a dtype that the format does not have
         raise ModelFileError(f"{path}: cannot be written ({error})") from None
@@ -101,6 +101,11 @@ def save_file(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) 
     torch.save_file(tensors, path, metadata)
 
 
+def _check(path: Path) -> None:
+    """Raise ModelFileError unless a file on disk is whole."""
+    verify(path)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[StoredTensors]:
     try:
@@ -147,5 +152,5 @@ def checksum(names: Iterable[str], stored: Callable[[str], StoredTensor], manife
     for name in sorted(names):
         found = stored(name)
         digest.update(f"{name} torch.{found.dtype} {found.shape}".encode())
-        digest.update(found.data)
+        digest.update(found.data.data)
     return digest.hexdigest()

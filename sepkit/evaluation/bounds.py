@@ -109,7 +109,8 @@ def _ideal(references: Samples, mixture: Samples, size: Resolution) -> Samples:
 
     def masked(_: slice, spectra: Spectra) -> Spectra:
         true = np.abs(spectra[:-1])
-        return true / true.sum(0).clip(min=_LEAST) * spectra[-1]
+        estimates: Spectra = true / true.sum(0).clip(min=_LEAST) * spectra[-1]
+        return estimates
 
     everything = np.concatenate([references, mixture[None]])
     return Transform(size.n_fft, size.hop_length).filtered(everything, masked)

@@ -43,7 +43,10 @@ class Transform:
         window = self._window * np.float32(self.n_fft)
         for first in range(0, frames.shape[-2], step):
             part = slice(first, min(first + step, frames.shape[-2]))
-            yield part, np.fft.rfft(frames[..., part, :] * window, norm="forward")
+            spectra: Spectra = np.fft.rfft(frames[..., part, :] * window, norm="forward").astype(
+                np.complex64, copy=False
+            )
+            yield part, spectra
 
     def filtered(self, signal: Samples, change: Callable[[slice, Spectra], Spectra]) -> Samples:
         """Return the signal [..., time] whose frames come closest to changed ones.
@@ -57,7 +60,7 @@ class Transform:
 
     def synthesised(self, spectra: Spectra) -> Samples:
         """[..., frame, bin] -> windowed frames [..., frame, sample]"""
-        frames: Samples = np.fft.irfft(spectra, self.n_fft)
+        frames: Samples = np.fft.irfft(spectra, self.n_fft).astype(np.float32, copy=False)
         frames *= self._window
         return frames
 

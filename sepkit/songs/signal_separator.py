@@ -101,8 +101,8 @@ class SignalSeparator:
         def arrays() -> Iterator[Samples]:
             nonlocal give
             for block in blocks:
-                samples, give = _as_array(block)
-                yield samples
+                array, give = _as_array(block)
+                yield array
 
         for part in self._stream(arrays(), sample_rate):
             yield {stem: give(signal) for stem, signal in zip(self.stems, part, strict=True)}

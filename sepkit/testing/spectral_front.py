@@ -87,7 +87,7 @@ class SpectralFrontPromises(BuiltNetwork):
                 except Exception as error:  # fronts may raise anything
                     raise AssertionError(f"a mixture of {list(given.shape)} fails: {reason(error)}") from error
             assert np.array_equal(given, mixture), "the front writes into its input; copy it first"
-            assert (found.dtype, found.shape) == (np.float32, expected.shape), (
+            assert (str(found.dtype), found.shape) == ("float32", expected.shape), (
                 f"the front gives {found.dtype} {list(found.shape)} instead of float32 {list(expected.shape)}"
             )
             off, allowed = np.abs(found - expected).max(), _TOLERANCE * np.abs(expected).max()

@@ -45,4 +45,5 @@ def _once(y: Spectra, x: Spectra) -> Spectra:
     space = np.einsum("sctf,sdtf->scdf", y, y.conj()) / (_LEAST + loudness.sum(1))[:, None, None]
     mixed = np.einsum("stf,scdf->tfcd", loudness, space) + _NOISE * np.eye(len(x), dtype=np.float32)
     whitened = np.linalg.solve(mixed, x.transpose(1, 2, 0)[..., None])[..., 0]  # [T, F, C]
-    return loudness[:, None] * np.einsum("scdf,tfd->sctf", space, whitened)
+    separated: Spectra = loudness[:, None] * np.einsum("scdf,tfd->sctf", space, whitened)
+    return separated

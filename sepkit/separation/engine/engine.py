@@ -144,7 +144,8 @@ class NetworkEngine(ABC):
             return self._in_batches(chunks, batch)
         heard = np.repeat(chunks.reshape(-1, 1, chunks.shape[2]), self.channels, 1)
         estimates = self._in_batches(heard, batch).mean(2)  # [batch * channel, source, time]
-        return estimates.reshape(*chunks.shape[:2], *estimates.shape[1:]).swapaxes(1, 2)
+        by_channel: Samples = estimates.reshape(*chunks.shape[:2], *estimates.shape[1:]).swapaxes(1, 2)
+        return by_channel
 
     def _in_batches(self, heard: Samples, batch: int) -> Samples:
         parts = [self._run(heard[start : start + batch]) for start in range(0, len(heard), batch)]

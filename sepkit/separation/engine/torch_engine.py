@@ -84,7 +84,7 @@ class TorchEngine(NetworkEngine):
     def _run(self, heard: Samples) -> Samples:
         with torch.inference_mode(), self._precision():
             estimates = self.network(self._on_device(torch.from_numpy(heard))).float()
-            return self._on_cpu(estimates).numpy()  # type: ignore[no-any-return]
+            return self._on_cpu(estimates).numpy()
 
     def _precision(self) -> AbstractContextManager[None]:
         return Precision("cuda", torch.float16).autocast() if self.device.type == "cuda" else nullcontext()
