@@ -178,7 +178,11 @@ def _load(path: Path) -> tuple[CRNNModule, tuple[str, ...]]:
     model = model_file.load(path)
     sources = model.manifest.audio.sources
     network = model.full_band(AudioSpec(RATE, 2, sources))
-    if not isinstance(network, CRNNModule) or (*network.size, network.mask_network.bins) != (N_FFT, HOP, LOW):
+    if not isinstance(network, CRNNModule) or (network.n_fft, network.hop_length, network.mask_network.bins) != (
+        N_FFT,
+        HOP,
+        LOW,
+    ):
         raise SystemExit(f"{path}: not a CRNN of 22 050 Hz, n_fft 1024 and hop 256; train one with `sepkit train`")
     return network, sources
 

@@ -43,10 +43,8 @@ class Transform:
         window = self._window * np.float32(self.n_fft)
         for first in range(0, frames.shape[-2], step):
             part = slice(first, min(first + step, frames.shape[-2]))
-            spectra: Spectra = np.fft.rfft(frames[..., part, :] * window, norm="forward").astype(
-                np.complex64, copy=False
-            )
-            yield part, spectra
+            spectra = np.fft.rfft(frames[..., part, :] * window, norm="forward")
+            yield part, spectra.astype(np.complex64, copy=False)
 
     def filtered(self, signal: Samples, change: Callable[[slice, Spectra], Spectra]) -> Samples:
         """Return the signal [..., time] whose frames come closest to changed ones.

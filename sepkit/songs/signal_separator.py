@@ -86,9 +86,10 @@ class SignalSeparator:
         The sources and the residual add up to the mixture. A torch tensor gives torch tensors on the CPU, and a numpy
         array gives arrays, all float32.
         """
+        samples: Samples
         samples, give = _as_array(mixture)
-        parts = list(self._stream([samples], sample_rate))
-        whole = np.concatenate(parts, -1) if parts else np.empty((len(self.stems), *samples.shape), np.float32)
+        nothing = np.empty((len(self.stems), len(samples), 0), np.float32)
+        whole = np.concatenate([nothing, *self._stream([samples], sample_rate)], -1)
         return {stem: give(signal) for stem, signal in zip(self.stems, whole, strict=True)}
 
     def stream(self, blocks: Iterable[Signal], sample_rate: int) -> Generator[dict[str, Signal], None, None]:
@@ -101,6 +102,7 @@ class SignalSeparator:
         def arrays() -> Iterator[Samples]:
             nonlocal give
             for block in blocks:
+                array: Samples
                 array, give = _as_array(block)
                 yield array
 

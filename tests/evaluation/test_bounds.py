@@ -51,7 +51,7 @@ def test_a_model_without_a_resolution_is_bounded_at_that_of_the_crnn(model):
 def test_the_resolution_is_that_of_the_model_in_full_band(rate):
     config = CRNN(n_fft=256, hop_length=60, projection=8, hidden=8, layers=1)
     network = config.full_band(AudioSpec(22050), AudioSpec(rate))
-    assert Resolution.of(config, AudioSpec(22050)).at(rate) == Resolution(*network.size, rate)
+    assert Resolution.of(config, AudioSpec(22050)).at(rate) == Resolution(network.n_fft, network.hop_length, rate)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
