@@ -75,6 +75,7 @@ def separate(
     model = model or os.environ.get(VARIABLE, "")
     path = locate(model)
     separator = Separator.load(path, "cpu", **options)
+    separator.prepare()  # or each worker would
     setup = Setup(Path.cwd(), model or str(path), separator.model.checksum, device, options, wish)
     with Decoder() as decoder, connected(address), _Display() as display:
         staff = workers_of(setup, Share.of(cpus, device), workers)

@@ -36,11 +36,13 @@ from pathlib import Path
 from sepkit import config as configs
 from sepkit.atomic import Commit
 from sepkit.checkpoints import model_file
+from sepkit.export.kept import prepare_export
 path, model = sys.argv[1:]
 config = configs.validate({"audio": {"sample_rate": 8000}, "model": json.loads(model)}, "test")
 torch.manual_seed(0)
 with Commit() as commit:
     model_file.stage(commit, Path(path), config.model.build(config.audio), model_file.manifest_of(config))
+prepare_export(Path(path))
 """
 
 
