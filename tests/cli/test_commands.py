@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 
@@ -17,9 +18,10 @@ from tests.training.runs import same_weights
 
 
 def test_train_writes_the_run_directory(trained):
-    names = {"events" if p.name.startswith("events.out.tfevents") else p.name for p in trained.iterdir()}
+    names = {re.sub(r"^(events)\.out.*|\.[0-9a-f]{12}(?=\.onnx)", r"\1", path.name) for path in trained.iterdir()}
     assert names == {
-        "config.toml", "best_model.safetensors", "last_state.safetensors", "history.jsonl", "curves.png", "events"
+        "config.toml", "best_model.safetensors", "best_model.onnx", "last_state.safetensors", "history.jsonl",
+        "curves.png", "events",
     }  # fmt: skip
     rows = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
