@@ -8,6 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
+import pytest
 import torch
 
 from sepkit import config
@@ -134,6 +135,7 @@ def safetensors_bombs(folder, config_file):
         yield "since 1.6", ("import", path, "--config", config_file, "-o", folder / "m.safetensors")
 
 
+@pytest.mark.fuzz
 def test_row_13_bombs_stay_within_200_megabytes(small_config, tmp_path):
     good = tmp_path / "good.pth"
     torch.save({"state_dict": network(small_config).state_dict()}, good)

@@ -60,6 +60,7 @@ def outcomes(tmp_path_factory):
     return found
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("cls", BROKEN, ids=lambda cls: f"{cls.kind}-{cls.__name__}")
 def test_a_broken_component_fails_exactly_the_checks_of_what_it_breaks(outcomes, cls):
     failed = outcomes.failed.get(cls.registered_name(), {})

@@ -128,6 +128,7 @@ def test_ranks_together_hear_the_batches_that_one_hears(small_config, mixed_song
     assert sum(counts) == sum(len(b["mixture"]) for b in Data(config).validation_batches())
 
 
+@pytest.mark.fuzz
 def test_the_crnn_on_two_ranks_restarts_by_itself_and_goes_on_with_one(small_config, songs, tmp_path):
     settings = ("train.save_minutes=1e-9", "train.ema=0.9", "train.validation.sdr_every=1", "train.precision=fp32")
     command = ("train", small_config, "--data-dir", songs, *(word for one in settings for word in ("--set", one)))
@@ -160,6 +161,7 @@ def test_the_crnn_on_two_ranks_restarts_by_itself_and_goes_on_with_one(small_con
     assert [row["epoch"] for row in history(restarted)] == [1, 2, 3]
 
 
+@pytest.mark.fuzz
 def test_a_restart_never_goes_on_with_a_run_that_was_there_before(small_config, songs, trained):
     before = {path.name: path.read_bytes() for path in trained.iterdir()}
     command = ("train", small_config, "--data-dir", songs, "--output-dir", trained, "--epochs", 5)
@@ -180,6 +182,7 @@ def test_a_signal_to_one_rank_stops_all(small_config, songs, tmp_path):
     assert "Error" not in err.replace("ChildFailedError", "")
 
 
+@pytest.mark.fuzz
 def test_a_signal_to_torchrun_saves_the_state_of_all_ranks(small_config, songs, tmp_path):
     run = tmp_path / "run"
     command = ("train", small_config, "--data-dir", songs, "--output-dir", run, "--set", "train.save_minutes=1e-9")

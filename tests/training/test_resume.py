@@ -21,6 +21,11 @@ RICH = (
     "--set", 'augmentations=[{name="gain"}]', "--set", "train.epochs=4",
 )  # fmt: skip
 
+SIGNALS = [
+    (signal.SIGINT, 130),
+    *(pytest.param(*case, marks=pytest.mark.fuzz) for case in ((signal.SIGTERM, 143), (signal.SIGHUP, 129))),
+]
+
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
@@ -40,6 +45,7 @@ def whole(command, tmp_path_factory):
     return run
 
 
+@pytest.mark.fuzz
 def test_row_1_killed_at_random_instants_a_run_ends_as_if_nothing_had_been(command, whole, tmp_path):
     run, rng, kills = tmp_path / "killed", random.Random(1), 0
     while True:
@@ -60,7 +66,9 @@ def test_row_1_killed_at_random_instants_a_run_ends_as_if_nothing_had_been(comma
     assert hidden_files(run) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), *(pytest.param(*case, marks=pytest.mark.fuzz) for case in OTHERS)]
+)
 def test_row_3_a_signal_saves_in_the_middle_of_an_epoch_and_says_how_to_go_on(command, whole, tmp_path, number, code):
     run = tmp_path / "stopped"
     process = start(*command(run, "--set", "train.steps_per_epoch=3", *EVERY_STEP), cwd=tmp_path)
@@ -171,7 +179,7 @@ def test_how_a_run_begins_is_said(sepkit, small_config, songs, tmp_path):
     assert "without its state" in sepkit(*command).err
 
 
-@pytest.mark.parametrize("epochs_before", [1, 2, 3])
+@pytest.mark.parametrize("epochs_before", [2, *(pytest.param(n, marks=pytest.mark.fuzz) for n in (1, 3))])
 def test_row_5_patience_rate_drops_and_the_best_survive_a_stop(sepkit, small_config, songs, tmp_path, epochs_before):
     """The rate is so high that nothing gets better after the first epochs: it drops, and patience ends the run."""
     rough = (
