@@ -11,7 +11,7 @@ demo: $(VENV)/installed  ## install, then train, separate and evaluate in minute
 
 test: $(VENV)/installed-dev  ## install, then run all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
-	for plugin in plugins/*/; do $(BIN)/python -m pytest $$plugin/tests || exit 1; done
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile plugins/*/tests
 	@echo "To type sepkit and pytest without their path: . $(BIN)/activate"
 
 fuzz: $(VENV)/installed-dev  ## install, then run the long searches for inputs that break sepkit
