@@ -66,9 +66,7 @@ def test_row_1_killed_at_random_instants_a_run_ends_as_if_nothing_had_been(comma
     assert hidden_files(run) == []
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), *(pytest.param(*case, marks=pytest.mark.fuzz) for case in OTHERS)]
-)
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_row_3_a_signal_saves_in_the_middle_of_an_epoch_and_says_how_to_go_on(command, whole, tmp_path, number, code):
     run = tmp_path / "stopped"
     process = start(*command(run, "--set", "train.steps_per_epoch=3", *EVERY_STEP), cwd=tmp_path)
