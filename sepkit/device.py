@@ -55,5 +55,10 @@ def cpu_threads() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isascii() and asked.isdigit() and int(asked):
         return int(asked)
+    return cores()
+
+
+def cores() -> int:
+    """Return how many processes can compute at the same time here."""
     available = getattr(os, "sched_getaffinity", None)
     return len(available(0)) if available else os.cpu_count() or 1

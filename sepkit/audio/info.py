@@ -1,4 +1,4 @@
-"""What is known of an audio file before it is decoded."""
+"""Facts about an audio file, known before it is decoded."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What libraries do not tell: whether an Ogg file is whole, and how many frames an mp3 has by its own account.
+"""Detect truncated Ogg files, and read the number of frames that an mp3 states: libraries tell neither.
 
 An Ogg file is a row of pages (RFC 3533): "OggS", flags at 5, the samples up to its end at 6, serial number at 14,
 number of segments at 26, their lengths from 27, body. Its first pages begin the streams that it holds side by side; the

@@ -1,4 +1,4 @@
-"""What an audio file is. A length that no header states is counted once, and remembered."""
+"""Describe an audio file. A length that no header states is counted once, and remembered."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence

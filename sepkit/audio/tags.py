@@ -1,4 +1,4 @@
-"""What a file says of itself in words.
+"""Title, artist and comment of a file, in whatever encoding they were written.
 
 Old taggers wrote whatever encoding their system used, into fields that have no encoding (ID3v1, RIFF INFO) or that
 promise Latin-1 (ID3v2). Korean, Japanese and Western European text is recognised there; what cannot be told is left

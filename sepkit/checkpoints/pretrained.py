@@ -111,7 +111,7 @@ def _stated(known: Pretrained, file: WeightFile, sha256: str) -> WeightFile:
     fetching = command("models", "fetch", known.name, "--sha256", "HEX")
     if not sha256:
         raise ConfigError(
-            f"nobody has published the sha256 of {file.name}, so state the one that you trust, once: {fetching} "
+            f"no sha256 is published of {file.name}, so state the one that you trust, once: {fetching} "
             f"(with a copy of {file.url}: sha256sum {file.name})"
         )
     if len(sha256) != DIGITS or set(sha256.lower()) - set("0123456789abcdef"):

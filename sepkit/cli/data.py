@@ -37,7 +37,7 @@ def check(
     from sepkit import config as configs
     from sepkit.data.check import check as run
     from sepkit.data.check_report import as_data, tables
-    from sepkit.data.parallel import cores
+    from sepkit.device import cores
 
     run_config = configs.load(config, overrides, configs.Shortcuts(data_dir=data_dir, target=target))
     found = run(run_config, cores() if workers is None else workers)
@@ -58,9 +58,9 @@ def prepare(
     Training then reads them as they are, without decoding. Stopped at any time, it goes on where it was.
     """
     from sepkit import config as configs
-    from sepkit.data.parallel import cores
     from sepkit.data.preparation import prepare as run
     from sepkit.data.prepared import gigabytes
+    from sepkit.device import cores
 
     run_config = configs.load(config, overrides, configs.Shortcuts(data_dir=data_dir, target=target))
     done = run(run_config, cores() if workers is None else workers, say)

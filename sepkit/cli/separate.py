@@ -87,7 +87,7 @@ def separate(
 
     residual = residual_of(residual, no_residual=no_residual)
     with Decoder() as decoder:
-        decoder.begin()  # while torch is imported
+        decoder.begin()  # while the other modules are imported
         from sepkit.checkpoints.locate import locate
         from sepkit.separation.engine.memory import share_one_heap
         from sepkit.songs.batch import separate_files

@@ -1,5 +1,6 @@
 """`sepkit train`"""
 
+import os
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any
@@ -69,9 +70,8 @@ def train(
     run_config = configs.load(
         config, overrides, configs.Shortcuts(data_dir=data_dir, target=target, batch_size=batch_size, epochs=epochs)
     )
-    for dataset in run_config.datasets:
-        if dataset.name == "synthetic":
-            say("The songs are synthetic: to learn from your own, add --data-dir data/train")
+    if any(dataset.name == "synthetic" for dataset in run_config.datasets) and os.environ.get("RANK", "0") == "0":
+        say("The songs are synthetic: to learn from your own, add --data-dir data/train")
     start = Start(resume=resume, resume_from=resume_from, overwrite=overwrite)
     outcome = begin(run_config, output_dir, torch.device(devices.choose(device)), start)
     data = {

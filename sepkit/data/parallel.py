@@ -1,6 +1,5 @@
 """A function over many items: in worker processes where it computes, in threads where it waits for a disk."""
 
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -25,12 +24,6 @@ def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int
         WorkerError: a worker cannot be started, or died.
     """
     return in_order(function, items, min(workers, len(items)))
-
-
-def cores() -> int:
-    """Return how many processes can compute at the same time here."""
-    available = getattr(os, "sched_getaffinity", None)
-    return len(available(0)) if available else os.cpu_count() or 1
 
 
 def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:

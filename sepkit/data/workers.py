@@ -151,8 +151,11 @@ class _Worker(Generic[Item, Result]):
     def _death(self) -> WorkerError:
         self._process.join(GRACE)
         code = self._process.exitcode
-        how = "ended" if code is None or code >= 0 else f"was killed by {signal.Signals(-code).name}"
-        why = ", as by a system that runs out of memory" if how.endswith("SIGKILL") else f" (exit code {code})"
+        how, why = "ended", "" if code is None else f" (exit code {code})"
+        if code is not None and code < 0:
+            names = {number.value: number.name for number in signal.Signals}
+            how = f"was killed by {names.get(-code, f'signal {-code}')}"
+            why = ", as by a system that runs out of memory" if -code == signal.SIGKILL else ""
         return WorkerError(f"a worker process {how}{why}; use fewer of them, or none")
 
 
@@ -175,7 +178,7 @@ def _serve(theirs: socket.socket, inherited: socket.socket | None, function: Cal
 
 
 def _take(theirs: socket.socket, items: SimpleQueue[Any]) -> None:
-    """Take items as they come, so that asking never waits. Where nobody is left to answer, the process ends."""
+    """Take items as they come, so that asking never waits. If the other end is closed, the process ends."""
     try:
         while True:
             items.put(_received(theirs))

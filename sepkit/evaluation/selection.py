@@ -10,8 +10,8 @@ from sepkit.checkpoints.locate import locate
 from sepkit.component import MetricConfig
 from sepkit.config import RunConfig
 from sepkit.config_errors import explain
-from sepkit.data.parallel import cores
 from sepkit.datasets.folder import Folder, song_in
+from sepkit.device import cores
 from sepkit.errors import ConfigError, CorpusError
 from sepkit.evaluation.bounds import bounds_of
 from sepkit.evaluation.cost import Cost, measure

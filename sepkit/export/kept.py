@@ -15,7 +15,7 @@ from sepkit.atomic import Commit, remove_leftovers
 from sepkit.cache.folder import cache_folder
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
-from sepkit.errors import CacheError, ModelFileError, SepkitError
+from sepkit.errors import CacheError, ModelFileError, SepkitError, reason
 from sepkit.export import sealed
 from sepkit.terminal import say
 
@@ -49,8 +49,8 @@ def prepare_export(path: Path) -> None:
         trained = model.manifest.audio
         if model.manifest.model.spectral_front(trained, trained) is not None and _found(model) is None:
             make_export(model)
-    except SepkitError as error:
-        log.warning("%s", error)
+    except Exception as error:  # noqa: BLE001  a plugin's front may raise anything, and the run is done
+        log.warning("%s", error if isinstance(error, SepkitError) else f"{path}: not exported ({reason(error)})")
 
 
 def make_export(model: ModelFile) -> bytes:
@@ -84,8 +84,11 @@ def _made_elsewhere(model: ModelFile) -> bytes:
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)  # noqa: S603
     if done.returncode == 0 and sealed.model_of(done.stdout) == model.checksum:
         return done.stdout
-    why = done.stdout.decode("utf-8", "replace").strip() if done.returncode == 1 else f"exit code {done.returncode}"
-    raise ModelFileError(why or f"{model.path}: the process that exports it failed")
+    if done.returncode == 0:
+        raise ModelFileError(f"{model.path}: changed while it was exported; try again")
+    if done.returncode == 1:
+        raise ModelFileError(done.stdout.decode("utf-8", "replace").strip())
+    raise ModelFileError(f"{model.path}: its export ended with exit code {done.returncode}; close other programs")
 
 
 def _places(model: ModelFile) -> list[Path]:

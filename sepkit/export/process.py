@@ -5,12 +5,14 @@ Its stdout is the exported file, or the reason of a failure with exit code 1.
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
 
 def main(model: Path) -> int:
     """Export, keep and print, and return the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the process that has started this one reports it
     logging.basicConfig(format="Warning: %(message)s", level=logging.WARNING)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # C libraries print

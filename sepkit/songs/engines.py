@@ -13,7 +13,7 @@ from sepkit.errors import ConfigError, SepkitError, reason
 from sepkit.export.kept import kept_export
 from sepkit.separation.engine.engine import Engine
 from sepkit.separation.engine.memory import give_back
-from sepkit.separation.engine.onnx_engine import MaskNetwork, OnnxEngine, available
+from sepkit.separation.engine.onnx_engine import MaskNetwork, OnnxEngine
 from sepkit.separation.overlap_add import Chunking
 
 if TYPE_CHECKING:
@@ -48,14 +48,11 @@ class Networks:
             raise ConfigError(f"songs of {channels} channels at {sample_rate} Hz are not separated here") from None
         if self.backend == "torch":
             return self._torch(wanted)
-        front, audio = self._front(wanted)
-        obstacle = self._obstacle(front)
-        if obstacle and self.backend == "onnx":
-            raise ConfigError(f"ONNX Runtime cannot run this model: {obstacle}; --backend torch can")
-        if obstacle or front is None:
-            return self._torch(wanted)
         try:
-            return OnnxEngine(front, self._mask_network(), *self._heard(audio))
+            front, audio = self._front(wanted)
+            obstacle = self._obstacle(front)
+            if front is not None and not obstacle:
+                return OnnxEngine(front, self._mask_network(), *self._heard(audio))
         except Exception as error:
             why = str(error) if isinstance(error, SepkitError) else reason(error)
             if self.backend == "onnx":
@@ -63,13 +60,17 @@ class Networks:
             engine = self._torch(wanted)
             log.warning("ONNX Runtime cannot run this model (%s), so PyTorch does, which is slower", why)
             return engine
+        if self.backend == "onnx":
+            raise ConfigError(f"ONNX Runtime cannot run this model: {obstacle}; --backend torch can")
+        return self._torch(wanted)
 
     def prepare(self) -> None:
         """Export the network now if it is to run in ONNX Runtime, for processes to come; engines report an error."""
-        trained = self.model.manifest.audio
-        front = self.model.manifest.model.spectral_front(trained, trained) if self.backend != "torch" else None
-        if front is not None and not self._obstacle(front):
-            with suppress(SepkitError):
+        if self.backend == "torch":
+            return
+        with suppress(Exception):
+            trained = self.model.manifest.audio
+            if not self._obstacle(self.model.manifest.model.spectral_front(trained, trained)):
                 kept_export(self.model)
 
     def _mask_network(self) -> MaskNetwork:
@@ -81,8 +82,6 @@ class Networks:
         """Return the reason why ONNX Runtime cannot run the model, or nothing."""
         if self.device != "cpu":
             return f"it runs on the CPU, not on {self.device}"
-        if not available():
-            return "it is not installed (pip install onnxruntime)"
         if front is None:
             return f'the model "{self.model.manifest.model.name}" has no spectral front'
         if not self.model.checksum:

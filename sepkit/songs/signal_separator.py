@@ -144,7 +144,7 @@ def _as_array(signal: Any) -> tuple[Samples, Callable[[Samples], Any]]:
         return signal.astype(np.float32, copy=False), _same
     import torch
 
-    samples: Samples = signal.float().cpu().numpy()
+    samples: Samples = signal.detach().float().cpu().numpy()
     return samples, lambda array: torch.from_numpy(np.ascontiguousarray(array))
 
 

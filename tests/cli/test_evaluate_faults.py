@@ -36,14 +36,12 @@ class Watched(MetricConfig):
 def sepkit_metrics():
     return [Watched]
 '''
-# The loader of torch ends its processes itself, after 5 s; this leaves it to sepkit.
-PATIENT = "import torch.utils.data\ntorch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 600\n"
 
 
 @pytest.fixture
 def watched(install_plugin):
-    def install(loud="pass", more=""):
-        install_plugin("sepkit-watched", "watched", "sepkit_watched", WATCHED.replace("LOUD", loud) + more)
+    def install(loud="pass"):
+        install_plugin("sepkit-watched", "watched", "sepkit_watched", WATCHED.replace("LOUD", loud))
 
     return install
 
@@ -105,7 +103,7 @@ def test_what_is_scored_when_somebody_stops_it_is_written(sepkit, evaluation, tm
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_processes_that_score_end_with_it(evaluation, tmp_path, watched, number, code):
     late = tmp_path / "late"
-    watched(f"time.sleep(60); Path({str(late)!r}).touch(); os._exit(0)", PATIENT)
+    watched(f"time.sleep(60); Path({str(late)!r}).touch(); os._exit(0)")
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
     command = [sys.executable, "-m", "sepkit", *map(str, evaluation), "--no-report", "--processes", "2", "--json"]
     running = subprocess.Popen(

@@ -125,7 +125,7 @@ class Decoder:
             if kind == SAMPLES:
                 self._streaming = False
                 return facts
-            facts |= self._facts(child, path, content)
+            facts |= self._facts(content)
 
     def _ready_child(self, path: Path) -> WatchedProcess:
         """The child, waiting for a request: a new one if there is none, or if it is in the middle of another reply."""
@@ -145,7 +145,7 @@ class Decoder:
             while self._child is child:
                 kind, content = self._message(child, path)
                 if kind == FACTS:
-                    self._say_filled(path, self._facts(child, path, content).get("silence", 0.0))
+                    self._say_filled(path, self._facts(content).get("silence", 0.0))
                 elif len(content):
                     yield content.view(np.float32).reshape(-1, channels)
                 else:
@@ -174,7 +174,7 @@ class Decoder:
             raise self._lost(path, f"did not answer within {self._patience:g} s")
         raise self._lost(path, f"its decoder crashed ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
 
-    def _facts(self, child: WatchedProcess, path: Path, content: "np.ndarray[Any, Any]") -> dict[str, Any]:
+    def _facts(self, content: "np.ndarray[Any, Any]") -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(content.tobytes())
         if "error" in facts:
             self._streaming = False
@@ -192,7 +192,7 @@ class Decoder:
 
 
 def _child_process(patience: float) -> WatchedProcess:
-    # The parent's own path, and not the working folder, where a stranger's numpy.py may lie.
+    # The parent's own path, and not the working folder, where an untrusted numpy.py may lie.
     search = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
     return WatchedProcess(
         [sys.executable, "-P", "-m", "sepkit.audio.untrusted.decoder_process"], patience, {**os.environ, **search}

@@ -1,6 +1,5 @@
 """A process that reads an untrusted file, and is killed once it has given no sign of life for too long."""
 
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,9 +17,8 @@ class WatchedProcess:
         command: Sequence[str],
         patience: float,
         environment: Mapping[str, str] | None = None,
-        complaint: re.Pattern[bytes] | None = None,
     ) -> None:
-        """`patience` is the time in seconds that each `fill` may take, `complaint` what on stderr sets `complained`."""
+        """`patience` is the time in seconds that each `fill` may take."""
         # A session of its own: Ctrl-C in a terminal goes to every process of the group, and the parent decides.
         self._process = subprocess.Popen(  # noqa: S603
             command,
@@ -40,8 +38,8 @@ class WatchedProcess:
             fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, PIPE)
         self._patience = patience
         self._last_line = b""
-        self._listener = Thread(target=self._listen, args=(complaint,), daemon=True)
-        self.hung = self.complained = False
+        self._listener = Thread(target=self._listen, daemon=True)
+        self.hung = False
         self._listener.start()
 
     @property
@@ -94,10 +92,9 @@ class WatchedProcess:
         """The last line on its stderr; whole once it has ended."""
         return self._last_line.decode("utf-8", "replace").strip() or "no reason given"
 
-    def _listen(self, complaint: re.Pattern[bytes] | None) -> None:
+    def _listen(self) -> None:
         for line in self._errors:
             self._last_line = line
-            self.complained = self.complained or bool(complaint and complaint.search(line))
 
     def _give_up(self) -> None:
         self.hung = True

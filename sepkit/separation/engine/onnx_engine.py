@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 _FATAL = 4  # the log level; what goes wrong is raised
 
 
-def available() -> bool:
-    """Return whether ONNX Runtime is installed, without importing it."""
-    return find_spec("onnxruntime") is not None
-
-
 def require(*packages: str) -> None:
     """Raise ConfigError where a package of ONNX is missing, or does not import."""
     missing = [name for name in packages if find_spec(name) is None]
@@ -44,7 +39,7 @@ class MaskNetwork:
     def __init__(self, exported: bytes) -> None:
         """`exported` is the content of a whole file, see `sepkit.export.sealed`.
 
-        Each call computes in one thread: with a call on each core, that is the fastest.
+        The calls share the cores: with a call on each core, one thread each is the fastest.
         """
         require("onnxruntime")
         import onnxruntime

@@ -93,7 +93,7 @@ class Watch:
         pace, steps, validation = self._pace, self._data.steps_per_epoch, self._validation_seconds
         yield pace.estimate(steps, self._config.train.epochs - self._learner.position.epoch, validation)
         if self._learner.ranks.device.type == "cpu" and pace.epoch(steps, validation) > LONG_EPOCH:
-            yield "That is long for a CPU: configs/vocals-cpu.toml learns a voice in a night; a GPU takes larger steps"
+            yield "Long for a CPU: take fewer and smaller steps, as configs/vocals-cpu.toml does, or use a GPU"
         if pace.waiting > WAITING and (advice := self._data.advice()):
             yield f"{pace.waiting:.0%} of that is waiting for data. {advice}"
 
