@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sepkit.checkpoints import model_file
 from sepkit.export import sealed
-from sepkit.separation.engine.onnx_engine import MaskNetwork, OnnxEngine, available
+from sepkit.separation.engine.onnx_engine import MaskNetwork, OnnxEngine
 from sepkit.separation.overlap_add import Chunking
 from tests.checkpoints.torch_zip import model
 from tests.conftest import SMALL
@@ -124,14 +124,8 @@ def seven_only():
 
 def test_what_is_not_needed_is_not_imported():
     code = (
-        "import sepkit.cli, sepkit.export.kept, sepkit.separation.engine.onnx_engine as n, sys;"
-        "print(n.available(), sorted({'onnx', 'onnxruntime', 'torch', 'scipy'} & set(sys.modules)))"
+        "import sepkit.cli, sepkit.export.kept, sepkit.separation.engine.onnx_engine, sys;"
+        "print(sorted({'onnx', 'onnxruntime', 'torch', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True []"
-
-
-def test_available_looks_whether_it_is_installed(monkeypatch):
-    assert available()
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert not available()
+    assert done.stdout.strip() == "[]"
