@@ -1,4 +1,4 @@
-"""What is said of files that are not whole, or not audio."""
+"""Errors for files that are truncated, damaged or not audio."""
 
 from sepkit.errors import AudioError
 from sepkit.track import AudioFile

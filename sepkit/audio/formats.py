@@ -4,7 +4,7 @@ EXTENSIONS = (
     ".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".w64", ".caf",
     ".m4a", ".m4b", ".mp4", ".mov", ".aac", ".wma", ".webm", ".mkv", ".mka", ".oga",
 )  # fmt: skip
-"""What a search takes for audio. The first row is read through libsndfile, as far as it can; the rest through PyAV."""
+"""Endings that a search takes for audio. libsndfile reads the first row as far as it can; PyAV reads the rest."""
 
 READABLE = f"Readable: {', '.join(ending.removeprefix('.') for ending in EXTENSIONS)}"
 

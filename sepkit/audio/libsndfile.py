@@ -50,11 +50,11 @@ class LibsndfileSource:
 
     @property
     def is_mpeg(self) -> bool:
-        """Whether it holds mp3, or another layer of MPEG audio, whose length libsndfile guesses if there is no tag."""
+        """Return whether the file holds MPEG audio, whose length libsndfile guesses if there is no tag."""
         return "MPEG_LAYER" in str(self._sound.subtype)
 
     def has_end(self) -> bool:
-        """Whether the last frame can be decoded: the last packet of an mp3 may be torn."""
+        """Return whether the last frame can be decoded: the last packet of an mp3 may be torn."""
         try:
             self._sound.seek(self._sound.frames - 1)
             return len(self._sound.read(1)) == 1

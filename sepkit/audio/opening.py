@@ -79,7 +79,7 @@ def _through_pyav(file: AudioFile, frames: int | None = None, *, seeks: bool = F
 
 
 def _states_its_length(sound: LibsndfileSource, path: Path) -> bool:
-    """Whether a file of MPEG audio has a tag with its length, that many frames, and no other file behind them.
+    """Return whether an mp3 states its length in a tag, holds that many frames, and no other file follows.
 
     libsndfile guesses from the first frame otherwise: after a quiet start, a fifth of a song is the whole.
     """

@@ -235,7 +235,7 @@ class PyAVSource:
             raise self._damaged(at or start) from None
 
     def _seek(self, start: int) -> bool:
-        """Whether the file now stands before frame `start`, with enough before that for the decoder to settle."""
+        """Seek to before frame `start`, far enough for the decoder to settle; return False if that is not possible."""
         first = start - (_ROBUST_PREROLL if self._robust else _PREROLL)
         if not self._seeks or first <= 0:
             return False
@@ -316,7 +316,7 @@ def tags_in(path: Path) -> Tags:
 
 
 class _BrokenError(Exception):
-    """What was to be decoded is not whole."""
+    """The stream is truncated or damaged."""
 
 
 def _zeros(frames: int, channels: int, block: int) -> "Iterator[Samples]":

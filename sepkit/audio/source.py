@@ -26,7 +26,7 @@ class Source(Protocol):
 
     @property
     def tags(self) -> Tags:
-        """What the file says of itself."""
+        """Title, artist and comment of the file."""
         ...
 
     def count(self, alive: Callable[[], None]) -> int:

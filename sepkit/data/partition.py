@@ -1,4 +1,4 @@
-"""Whether the stems of a song are a partition of its mixture: each in it once, at the level of its file.
+"""Check that the stems of a song are a partition of its mixture: each in it once, at the level of its file.
 
 All follows from inner products <s_i, s_j> over all channels and samples. The gains g with the least energy of the
 mixture minus the sum of g_i s_i solve sum_j <s_i, s_j> g_j = <s_i, m>: they are 1 where the stems are a partition. By
@@ -38,7 +38,7 @@ BLOCK = 2**18
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a stem, or with the mixture, and what to do."""
+    """A fault of a stem or of the mixture, and how to mend it."""
 
     name: str
     text: str

@@ -1,4 +1,4 @@
-"""What the names of a song's files mean: the mixture, a stem, or a residual, the mixture without some stems."""
+"""Names of a song's files: the mixture, a stem, or a residual, the mixture without some stems."""
 
 from collections.abc import Iterable
 from unicodedata import normalize

@@ -1,4 +1,4 @@
-"""What `Decoder` and the process that decodes tell each other.
+"""Messages between `Decoder` and its child process.
 
 A request is a line of JSON on stdin: the working folder, a path, what to do ("describe", "count" or "decode"), and to
 decode: what is known of the file, the first frame, and how many frames. The reply is a sequence of messages
