@@ -1,4 +1,4 @@
-"""What a stem was made of, in its comment: keys of the song's content, of the model and of the settings; its frames.
+"""Provenance of a stem, kept in its comment: keys of the song's content, of the model and of the settings; its frames.
 
 They stand in the file itself, so they move with it, and what else is in the folder does not matter.
 """
@@ -60,7 +60,7 @@ class StemOnDisk(NamedTuple):
 
 
 def is_stem(tags: Tags) -> bool:
-    """Whether a file with these tags was made by sepkit."""
+    """Return whether sepkit made a file with these tags."""
     return bool(_COMMENT.fullmatch(tags.comment))
 
 

@@ -1,4 +1,4 @@
-"""What a model promises that gives a spectral front: the estimates of its network, without PyTorch."""
+"""Conformance tests of spectral fronts: the estimates of its network, without PyTorch."""
 
 import subprocess
 import sys
