@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticCustomError
 
+from sepkit.arrays import Samples, Scores
 from sepkit.errors import did_you_mean
 from sepkit.track import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, Track
 
@@ -22,12 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    Samples = np.ndarray[Any, np.dtype[np.float32]]
-    SpectralFront = Callable[[Samples, Callable[[Samples], Samples]], Samples]
-    Loss = Callable[[Tensor, Tensor], Tensor]
-    Scores = np.ndarray[Any, np.dtype[np.float64]]
-    Metric = Callable[[Samples, Samples, Samples], Scores | Mapping[str, Scores]]
-    Augmentation = Callable[[Samples, Samples, np.random.Generator], tuple[Samples, Samples]]
+SpectralFront: TypeAlias = Callable[[Samples, Callable[[Samples], Samples]], Samples]
+Loss: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+Metric: TypeAlias = "Callable[[Samples, Samples, Samples], Scores | Mapping[str, Scores]]"
+Augmentation: TypeAlias = "Callable[[Samples, Samples, np.random.Generator], tuple[Samples, Samples]]"
 
 
 class Section(BaseModel):

@@ -1,11 +1,8 @@
 """Channel counts: down to mono, up from mono."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from sepkit.component import Samples
+from sepkit.arrays import Samples
 
 
 def to_channels(samples: "Samples", channels: int) -> "Samples":

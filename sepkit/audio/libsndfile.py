@@ -4,18 +4,15 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import soundfile
 
+from sepkit.arrays import Samples
 from sepkit.audio.damage import UnreadableError, damaged, truncated
 from sepkit.audio.formats import READABLE
 from sepkit.audio.sniff import looks
 from sepkit.audio.tags import LONGEST_TAG, Tags, legible
 from sepkit.errors import AudioError
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 # libsndfile's words about files that lack their end: of the samples; of an RF64 or W64, of the file.
 _SHORTER = re.compile(r"(data|SSND|Data Size|Riff size|riff)\s*: (\d+) \(should be (\d+)\)")

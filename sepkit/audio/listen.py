@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.probe import probe
 from sepkit.audio.read import decode_raw
 from sepkit.track import AudioFile
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 # Seconds of the windows that sound or do not.
 WINDOW = 0.5

@@ -18,6 +18,7 @@ import av
 import numpy as np
 from av.stream import Discard
 
+from sepkit.arrays import Samples
 from sepkit.audio.channels import to_channels
 from sepkit.audio.damage import UnreadableError, damaged, truncated
 from sepkit.audio.formats import LONGEST, READABLE
@@ -29,8 +30,6 @@ from sepkit.track import AudioFile, Stream
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
-
-    from sepkit.component import Samples
 
 # What is opened, and reached from there: nothing.
 _CLOSED = {

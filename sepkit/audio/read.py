@@ -3,20 +3,16 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.channels import to_channels
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.opening import opened
 from sepkit.audio.probe import probe
 from sepkit.audio.resample import Grid, resample
 from sepkit.track import AudioFile
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
-
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sepkit.arrays import Samples
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from sepkit.component import Samples
 
 # Zero crossings of the sinc filter on each side, and its cutoff as a share of the Nyquist frequency.
 WIDTH = 24

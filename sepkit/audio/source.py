@@ -1,12 +1,10 @@
 """An open audio file, the same whatever library reads it."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from sepkit.arrays import Samples
 from sepkit.audio.tags import Tags
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 
 class Source(Protocol):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from sepkit.component import AudioSpec, AugmentationConfig
+from sepkit.arrays import Samples
+from sepkit.component import AudioSpec, Augmentation, AugmentationConfig
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from sepkit.component import Augmentation, Samples
 
 
 class ChannelSwap(AugmentationConfig):

@@ -6,12 +6,9 @@ Schafer, "Discrete-Time Signal Processing": FIR filters by windowing).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from sepkit.component import Samples
+from sepkit.arrays import Samples
 
 REACH_SECONDS = 0.005
 """How far the filter reaches to each side."""

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from sepkit.arrays import Samples
 from sepkit.augmentations.limits import LimitedAugmentation
-from sepkit.component import AudioSpec
+from sepkit.component import AudioSpec, Augmentation
 from sepkit.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from sepkit.component import Augmentation, Samples
 
 
 class MP3(LimitedAugmentation):

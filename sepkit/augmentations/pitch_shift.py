@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.resample import resample
 from sepkit.augmentations.time_stretch import time_stretch
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 MARGIN = 64
 """Samples at each edge: more than the resampling filter reaches, so that it meets no silence."""

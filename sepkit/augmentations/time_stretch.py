@@ -18,13 +18,11 @@ takes longer, and adds noise at -50 dB after 4 s: it sums large phases in float3
 from __future__ import annotations
 
 from math import ceil, log2, pi
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from sepkit.component import Samples
+from sepkit.arrays import Samples
 
 WINDOW_SECONDS = 0.046
 """2048 samples at 44.1 kHz; other rates take the power of two that is closest in octaves."""

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sepkit.component import AudioSpec, AugmentationConfig
+from sepkit.arrays import Samples
+from sepkit.component import AudioSpec, Augmentation, AugmentationConfig
 from sepkit.data.draw import Clip, Recipe
 from sepkit.precision import threads
-
-if TYPE_CHECKING:
-    from sepkit.component import Augmentation, Samples
 
 
 class Batch(TypedDict):

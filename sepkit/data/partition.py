@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.datasets.stem_names import MIXTURE, left_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from sepkit.component import Samples
 
     Matrix = NDArray[np.float64]
 

@@ -13,19 +13,17 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.atomic import replacing, write_text
 from sepkit.cache.file_facts import key_of, path_of
 from sepkit.cache.folder import cache_folder
 from sepkit.component import AudioSpec
 from sepkit.data.song import Part, Song
 from sepkit.errors import CorpusError
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 FORMAT = 1
 # Seconds of a part that are decoded at once.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from sepkit.arrays import Samples
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
@@ -20,7 +21,6 @@ from sepkit.track import AudioFile, Track
 
 if TYPE_CHECKING:
     from sepkit.cache.file_facts import Stamp
-    from sepkit.component import Samples
 
 
 log = logging.getLogger(__name__)

@@ -8,13 +8,11 @@ passes for a delay, and something upside down is none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-if TYPE_CHECKING:
-    from sepkit.component import Samples
+from sepkit.arrays import Samples
 
 EXCERPT = 6.0
 """Seconds that are compared."""

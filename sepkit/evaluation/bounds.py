@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.channels import to_channels
 from sepkit.audio.resample import resample
 from sepkit.component import AudioSpec, ModelConfig
@@ -22,7 +23,6 @@ from sepkit.models.crnn import CRNN
 from sepkit.models.spectrum import Transform
 
 if TYPE_CHECKING:
-    from sepkit.component import Samples
     from sepkit.models.spectrum import Spectra
 
 _LEAST = np.finfo(np.float32).tiny

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from unicodedata import normalize
 
+from sepkit.arrays import Samples
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.audio.search import walk
@@ -23,9 +24,6 @@ from sepkit.evaluation.pairing import Estimable
 from sepkit.evaluation.reference import LENGTH_TOLERANCE, Reference
 from sepkit.songs.separator import Separator
 from sepkit.track import Track
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.evaluation.reference import Reference
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 # What sounds besides the known stems; the space keeps it from being the name of a stem of a corpus.
 REST = "all else"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.data.partition import faults, inner_products
@@ -16,10 +16,6 @@ from sepkit.data.song import SAME_LENGTH
 from sepkit.datasets.stem_names import MIXTURE
 from sepkit.errors import CorpusError
 from sepkit.track import Track
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
-
 
 log = logging.getLogger(__name__)
 

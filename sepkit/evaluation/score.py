@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples, Scores
 from sepkit.component import MetricConfig
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples, Scores
 
 SILENT_REFERENCE = "silent reference"
 SILENT_ESTIMATE = "silent estimate"

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples, Scores
 from sepkit.component import AudioSpec, MetricConfig
 from sepkit.errors import PluginError, SepkitError, reason
 from sepkit.evaluation.bounds import Bound
 from sepkit.evaluation.pairing import Pairing
 from sepkit.evaluation.reference import Reference
 from sepkit.evaluation.score import Score, finite, is_perfect, value_of
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples, Scores
 
 
 @dataclass(frozen=True, slots=True)

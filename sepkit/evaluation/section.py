@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
+from sepkit.arrays import Samples
 from sepkit.component import MetricConfig
 from sepkit.evaluation.reference import Reference
 from sepkit.evaluation.score import Score, finite, measured_by
@@ -13,9 +13,6 @@ from sepkit.evaluation.scoring import Entry
 from sepkit.metrics.silence import Silence
 from sepkit.metrics.silence_level import FRAME_SECONDS
 from sepkit.report import ArraySignal, Curve, Limits, Section, Song, Stem, page_section
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 
 def section_of(

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from sepkit.component import AudioSpec, LossConfig
+from sepkit.component import AudioSpec, Loss, LossConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from sepkit.component import Loss
 
 
 class L1SNR(LossConfig):

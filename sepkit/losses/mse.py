@@ -1,11 +1,8 @@
 """Mean squared error of the waveform."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from sepkit.component import AudioSpec, LossConfig
-
-if TYPE_CHECKING:
-    from sepkit.component import Loss
+from sepkit.component import AudioSpec, Loss, LossConfig
 
 
 class MSE(LossConfig):

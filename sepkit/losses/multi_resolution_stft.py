@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from sepkit.component import AudioSpec, LossConfig
+from sepkit.component import AudioSpec, Loss, LossConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from sepkit.component import Loss
 
 
 class MultiResolutionSTFT(LossConfig):

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from sepkit.component import AudioSpec, LossConfig
+from sepkit.component import AudioSpec, Loss, LossConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from sepkit.component import Loss
 
 SILENCE = 1e-6
 """RMS below which a target is silent, -120 dBFS: below the noise of 16-bit files, above what filters leave behind."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from sepkit.component import AudioSpec, MetricConfig
+from sepkit.arrays import Samples, Scores
+from sepkit.component import AudioSpec, Metric, MetricConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from sepkit.component import Metric, Samples, Scores
 
 FRAME_SECONDS = 1.0
 

@@ -7,14 +7,12 @@ F.-R. Stoeter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campai
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from sepkit.component import AudioSpec, MetricConfig
-
-if TYPE_CHECKING:
-    from sepkit.component import Metric, Samples, Scores
+from sepkit.arrays import Samples, Scores
+from sepkit.component import AudioSpec, Metric, MetricConfig
 
 
 class BSSEval(MetricConfig):

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.fft import next_fast_len, rfft
 
+from sepkit.arrays import Samples, Scores
 from sepkit.metrics.energies import decibels, frames
 from sepkit.metrics.projections import TAPS, correlations, filters
 
 if TYPE_CHECKING:
-    from sepkit.component import Samples, Scores
     from sepkit.metrics.projections import Array, Spectra
 
 RATIOS = ("SDR", "ISR", "SIR", "SAR")

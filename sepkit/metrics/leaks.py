@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from sepkit.arrays import Samples, Scores
 from sepkit.metrics.energies import energies, frames
 from sepkit.metrics.silence import SILENT_DB, floored, ratio, song_energy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from sepkit.component import Samples, Scores
 
     Spectra = NDArray[np.complex128]
 

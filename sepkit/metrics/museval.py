@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from sepkit.component import AudioSpec, MetricConfig
+from sepkit.arrays import Samples, Scores
+from sepkit.component import AudioSpec, Metric, MetricConfig
 from sepkit.errors import SepkitError
 
 if TYPE_CHECKING:
-    from sepkit.component import Metric, Samples, Scores
     from sepkit.metrics.energies import Flags
 
 RATIOS = ("SDR", "ISR", "SIR", "SAR")

@@ -16,9 +16,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import irfft, rfft
 from scipy.linalg import cho_factor, cho_solve
 
-if TYPE_CHECKING:
-    from sepkit.component import Samples
+from sepkit.arrays import Samples
 
+if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float64]]
     Spectra = np.ndarray[Any, np.dtype[np.complex128]]
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples, Scores
 from sepkit.metrics.energies import decibels, energies, energy
 
 if TYPE_CHECKING:
-    from sepkit.component import Samples, Scores
     from sepkit.metrics.energies import Flags
 
 SILENT_DB = -50.0

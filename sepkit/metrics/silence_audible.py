@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from sepkit.component import AudioSpec, MetricConfig
+from sepkit.arrays import Samples, Scores
+from sepkit.component import AudioSpec, Metric, MetricConfig
 from sepkit.metrics.silence_level import FRAME_SECONDS
-
-if TYPE_CHECKING:
-    from sepkit.component import Metric, Samples, Scores
 
 
 class SilenceAudible(MetricConfig):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from sepkit.component import AudioSpec, MetricConfig
-
-if TYPE_CHECKING:
-    from sepkit.component import Metric, Samples, Scores
+from sepkit.arrays import Samples, Scores
+from sepkit.component import AudioSpec, Metric, MetricConfig
 
 FRAME_SECONDS = 0.2
 """A sound masks what follows it for about 0.2 s (E. Zwicker, H. Fastl, "Psychoacoustics", on postmasking)."""

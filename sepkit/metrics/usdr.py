@@ -6,12 +6,10 @@ Challenge 2021", Frontiers in Signal Processing 1, 2022, equation 2.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from sepkit.component import AudioSpec, MetricConfig
-
-if TYPE_CHECKING:
-    from sepkit.component import Metric, Samples, Scores
+from sepkit.arrays import Samples, Scores
+from sepkit.component import AudioSpec, Metric, MetricConfig
 
 EPSILON = 1e-7
 """Added to both energies, as in the evaluation of the challenges."""

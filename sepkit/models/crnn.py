@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sepkit.component import AudioSpec, ModelConfig
+from sepkit.component import AudioSpec, ModelConfig, SpectralFront
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from sepkit.component import SpectralFront
 
 EXTENSION_HZ = 2000.0
 """Width of the top of the trained band, from whose mean mask follows the mask above it."""

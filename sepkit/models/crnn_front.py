@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.models.spectrum import Transform
 
 if TYPE_CHECKING:
-    from sepkit.component import Samples
     from sepkit.models.spectrum import Spectra
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sepkit.arrays import Samples
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from sepkit.component import Samples
 
     Spectra = np.ndarray[Any, np.dtype[np.complex64]]
 

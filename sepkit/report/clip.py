@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from base64 import b64encode
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.channels import to_channels
 from sepkit.audio.resample import resample
 from sepkit.audio.writing.mp3 import MOST_CHANNELS, SAMPLE_RATES, encode_mp3
 from sepkit.report.loudness import loudness
 from sepkit.report.sources import Sources
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 LOUDNESS = -18.0
 """LUFS"""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sepkit.arrays import Samples
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from sepkit.component import Samples
 
 _BLOCK, _STEP = 0.4, 0.1
 _ABSOLUTE, _RELATIVE = -70.0, -10.0

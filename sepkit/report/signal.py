@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.untrusted.decoder import Decoder
 
 if TYPE_CHECKING:
-    from sepkit.component import Samples
-
     Read = Callable[[int, int], Samples]
 
 

@@ -11,12 +11,12 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from sepkit.arrays import Samples
 from sepkit.audio.channels import to_channels
 from sepkit.errors import AudioError
 from sepkit.report.song import Song
 
 if TYPE_CHECKING:
-    from sepkit.component import Samples
     from sepkit.report.signal import Read, Signal
 
 

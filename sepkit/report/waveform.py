@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from sepkit.component import Samples
+from sepkit.arrays import Samples
 
+if TYPE_CHECKING:
     Row = np.ndarray[Any, np.dtype[np.float64]]
 
 

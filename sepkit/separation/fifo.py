@@ -1,12 +1,10 @@
 """Samples that wait for their turn: put in at the end in blocks of any length, taken out at the front."""
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from sepkit.component import Samples
+from sepkit.arrays import Samples
 
 
 class Fifo:

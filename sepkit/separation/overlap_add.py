@@ -12,14 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.separation.fifo import Fifo
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 
 @dataclass(frozen=True, slots=True)

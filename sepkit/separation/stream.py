@@ -8,18 +8,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, groupby, islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.resample import resampled
 from sepkit.separation.engine.engine import Engine
 from sepkit.separation.fifo import Fifo
 from sepkit.separation.in_order import in_order
 from sepkit.separation.overlap_add import Chunk, cross_fade, cut
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 log = logging.getLogger(__name__)
 

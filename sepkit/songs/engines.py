@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from sepkit.checkpoints.model_file import ModelFile
-from sepkit.component import AudioSpec
+from sepkit.component import AudioSpec, SpectralFront
 from sepkit.errors import ConfigError, SepkitError, reason
 from sepkit.export.kept import kept_export
 from sepkit.separation.engine.engine import Engine
 from sepkit.separation.engine.memory import give_back
 from sepkit.separation.engine.onnx_engine import MaskNetwork, OnnxEngine
 from sepkit.separation.overlap_add import Chunking
-
-if TYPE_CHECKING:
-    from sepkit.component import SpectralFront
 
 log = logging.getLogger(__name__)
 

@@ -6,18 +6,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.tags import Tags
 from sepkit.audio.writing.encoding import Encoding
 from sepkit.audio.writing.stem_mp4 import write_stem_mp4
 from sepkit.audio.writing.writer import Writer
 from sepkit.errors import AudioError
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 # The largest sample that 16-bit PCM holds.
 _FULL_SCALE = 1.0 - 2.0**-15

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from sepkit.arrays import Samples
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError, ConfigError
@@ -17,9 +18,6 @@ from sepkit.songs.output import Output
 from sepkit.songs.provenance import Provenance, is_stem, provenance_in_head, read_stem
 from sepkit.songs.publishing import publish
 from sepkit.songs.signal_separator import SignalSeparator
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 MIXTURE = "mixture"
 COMPLETE = "complete, of this song, model and settings"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from sepkit import device as devices
+from sepkit.arrays import Samples
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import check_stem_name
@@ -21,8 +22,6 @@ from sepkit.songs.engines import Backend, Band, Networks
 
 if TYPE_CHECKING:
     from torch import Tensor, device
-
-    from sepkit.component import Samples
 
     Signal = TypeVar("Signal", Tensor, Samples)
 

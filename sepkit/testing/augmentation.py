@@ -5,19 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
+from sepkit.arrays import Samples
 from sepkit.component import AudioSpec, AugmentationConfig
 from sepkit.errors import ConfigError
 from sepkit.testing.promises import Promises
 from sepkit.testing.signals import noise
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 # Chunks are changed at random: several show what one may hide.
 _SEEDS = range(3)

@@ -1,17 +1,14 @@
 """What a loss promises: a finite scalar that falls as an estimate comes nearer, and that is a mean over examples."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from sepkit.component import AudioSpec, LossConfig
+from sepkit.component import AudioSpec, Loss, LossConfig
 from sepkit.testing.promises import Promises
 from sepkit.testing.signals import noise
-
-if TYPE_CHECKING:
-    from sepkit.component import Loss
 
 
 class LossPromises(Promises):

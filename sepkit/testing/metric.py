@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from sepkit.component import AudioSpec, MetricConfig
+from sepkit.arrays import Samples, Scores
+from sepkit.component import AudioSpec, Metric, MetricConfig
 from sepkit.testing.promises import Promises
 from sepkit.testing.signals import noise
-
-if TYPE_CHECKING:
-    from sepkit.component import Metric, Samples, Scores
 
 _SECONDS = 3
 # Errors of estimates, relative to their references; the middle second of the first source is silent.

@@ -1,11 +1,8 @@
 """Sounds to test with: noise that is the same each time."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from sepkit.component import Samples
+from sepkit.arrays import Samples
 
 
 def noise(*shape: int, seed: int = 0, level: float = 0.1) -> "Samples":

@@ -4,19 +4,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from os import environ, pathsep
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from sepkit.component import AudioSpec
+from sepkit.arrays import Samples
+from sepkit.component import AudioSpec, SpectralFront
 from sepkit.errors import reason
 from sepkit.testing.built_network import BuiltNetwork, noise_for
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples, SpectralFront
 
 # Largest difference between both, relative to the loudest sample.
 _TOLERANCE = 1e-4

@@ -5,12 +5,11 @@ I. Jordal, log-wmse-audio-quality, 2023; in PyTorch by C. Landschoot, torch-log-
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from sepkit import AudioSpec, MetricConfig
-
-if TYPE_CHECKING:
-    from sepkit.component import Metric, Samples, Scores
+from sepkit.arrays import Samples, Scores
+from sepkit.component import Metric
 
 
 class LogWMSE(MetricConfig):

@@ -6,15 +6,12 @@ Here frames come before bins: spectra are [C, T, F].
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.models.spectrum import Overlapping, Transform
 from sepkit_openunmix.wiener import WIENER_FRAMES, filtered
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 
 class OpenUnmixFront:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, model_validator
 
 from sepkit import AudioSpec, ModelConfig
+from sepkit.component import SpectralFront
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from sepkit.component import SpectralFront
 
 EXTENSION_HZ = 2000.0
 """Width of the top of the trained band."""

@@ -11,10 +11,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.opening import check_file
 from sepkit.audio.probe import say_filled, with_length
@@ -24,9 +25,6 @@ from sepkit.audio.untrusted.messages import BLOCK, FACTS, HEAD, SAMPLES
 from sepkit.audio.untrusted.watched_process import WatchedProcess
 from sepkit.errors import AudioError
 from sepkit.track import AudioFile
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 # Seconds that the child's imports may take on a busy machine.
 START = 60.0

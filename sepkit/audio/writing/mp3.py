@@ -6,15 +6,12 @@ variable: there is always room.
 """
 
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
+from sepkit.arrays import Samples
 from sepkit.errors import AudioError
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 """Hz; MPEG 1, 2 and 2.5, layer III"""

@@ -6,11 +6,12 @@ is kept out: the time in the PEAK chunk of float files, and the serial number of
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import soundfile
 
+from sepkit.arrays import Samples
 from sepkit.atomic import replacing
 from sepkit.audio.libsndfile import cause
 from sepkit.audio.tags import LONGEST_TAG, Tags
@@ -19,9 +20,6 @@ from sepkit.audio.writing.encoding import BitDepth, Encoding
 from sepkit.audio.writing.id3 import id3
 from sepkit.audio.writing.sink import Sink
 from sepkit.errors import AudioError
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 # Frames given to libsndfile at once. Its Vorbis encoder puts the first block on the stack, four bytes a frame, and ends
 # a page with every block.

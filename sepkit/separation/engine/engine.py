@@ -7,16 +7,14 @@ import threading
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from sepkit.arrays import Samples
 from sepkit.errors import AudioError
 from sepkit.separation.engine.memory import exhausted
 from sepkit.separation.overlap_add import Chunking, overlap_add
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 log = logging.getLogger(__name__)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sepkit.arrays import Samples
+from sepkit.component import SpectralFront
 from sepkit.device import cpu_threads
 from sepkit.errors import ConfigError, reason
 from sepkit.separation.engine.engine import MOST_THREADS, NetworkEngine
 from sepkit.separation.overlap_add import Chunking
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples, SpectralFront
 
 _FATAL = 4  # the log level; what goes wrong is raised
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from sepkit.arrays import Samples
 from sepkit.precision import Precision, threads
 from sepkit.separation.engine.engine import MOST_HALVINGS, MOST_THREADS, Extent, NetworkEngine
 from sepkit.separation.engine.folding import fold
 from sepkit.separation.engine.memory import MOST_CHUNKS
 from sepkit.separation.overlap_add import Chunking
-
-if TYPE_CHECKING:
-    from sepkit.component import Samples
 
 log = logging.getLogger(__name__)
 

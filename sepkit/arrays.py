@@ -1,0 +1,10 @@
+"""Names for the types of arrays. They are strings, so that they cost no import of NumPy."""
+
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Samples: TypeAlias = "NDArray[np.float32]"
+Scores: TypeAlias = "NDArray[np.float64]"
