@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sepkit.songs.inputs import Song
     from sepkit.songs.job import Progress, Wish
 
+PRESETS = {"karaoke": ("instrumental",), "acapella": ("vocals",), "drumless": ("no_drums",)}
+
 
 @click.command(cls=Verb)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=options.FILE)
@@ -28,8 +30,20 @@ if TYPE_CHECKING:
     "-o", "--output", type=options.FILE, metavar="PATH", default="separated", show_default=True,
     help="A folder that gets <track>/<stem>.<format>; a name with an audio ending gets the target alone.",
 )  # fmt: skip
-@click.option("--stems", metavar="A,B", default="", help="Write these stems only.")
-@click.option("--residual", metavar="NAME", help="Name of mixture - targets. Default: what the model file says.")
+@click.option(
+    "--stems", metavar="A,B", default="",
+    help="Write these stems only. Beside the stems of the model: instrumental (all but vocals), no_drums (all but "
+    "drums), no_NAME.",
+)  # fmt: skip
+@click.option("--two-stems", metavar="NAME", default="", help="Write this stem, and one stem of everything else.")
+@click.option(
+    "--preset", type=click.Choice([*PRESETS]), help="karaoke: the song without vocals; acapella: vocals; drumless: the "
+    "song without drums.",
+)  # fmt: skip
+@click.option(
+    "--residual", metavar="NAME",
+    help="Name of the stem that holds everything the model does not extract. Default: the name in the model file.",
+)  # fmt: skip
 @click.option("--no-residual", is_flag=True, help="Leave the residual out.")
 @click.option(
     "--format", "format_", type=click.Choice(["wav", "flac", "mp3", "ogg", "aiff", "stem.mp4"], case_sensitive=False),
@@ -64,6 +78,8 @@ def separate(
     model: str,
     output: Path,
     stems: str,
+    two_stems: str,
+    preset: str | None,
     residual: str | None,
     no_residual: bool,
     format_: Literal["wav", "flac", "mp3", "ogg", "aiff", "stem.mp4"] | None,
@@ -93,11 +109,15 @@ def separate(
         from sepkit.songs.batch import separate_files
         from sepkit.songs.separator import Separator
 
-        wish = wish_of(output, stems, format_, bit_depth, template, start, duration, skip_existing, overwrite)
+        wish = wish_of(
+            output, stems, two_stems, preset, format_, bit_depth, template, start, duration, skip_existing, overwrite
+        )
         if report:
             _report_file(wish)
         share_one_heap()
         separator = Separator.load(locate(model), device, band=band, backend=backend, residual=residual)
+        if residual is None and not separator.residual and not (wish.stems or wish.two_stems):
+            say("The stems of this model need not add up to the song. --residual NAME writes what they leave")
         with Display() as display:
             results = separate_files(separator, decoder, inputs, wish, display.watcher())
     return report_of(results, _write_report(results, wish) if report else None)
@@ -113,6 +133,8 @@ def residual_of(name: str | None, *, no_residual: bool) -> str | None:
 def wish_of(
     output: Path,
     stems: str,
+    two_stems: str,
+    preset: str | None,
     format_: Format | None,
     bit_depth: BitDepth | None,
     template: str,
@@ -127,9 +149,11 @@ def wish_of(
 
     if skip_existing and overwrite:
         raise ConfigError("--skip-existing and --overwrite contradict each other; give one")
-    wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
+    if bool(stems) + bool(two_stems) + bool(preset) > 1:
+        raise ConfigError("--stems, --two-stems and --preset contradict each other; give one")
+    wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip()) or PRESETS.get(preset or "", ())
     to = Output.of(output, format_, bit_depth, template)
-    return Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing)
+    return Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing, two_stems)
 
 
 def _report_file(wish: Wish) -> None:

@@ -6,7 +6,7 @@ blocks [channel, any] -> resampled -> chunks -> engine -> cross-fade -> resample
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 
 import numpy as np
@@ -20,24 +20,20 @@ from sepkit.separation.overlap_add import Chunk, cross_fade, cut
 
 log = logging.getLogger(__name__)
 
+Recipe = int | slice
+"""A stem: the source of this number, or the mixture minus the sources of a slice."""
+
 
 def separated(
-    engine: Engine, blocks: Iterable[Samples], sample_rate: int, *, residual: bool
+    engine: Engine, blocks: Iterable[Samples], sample_rate: int, stems: Sequence[Recipe]
 ) -> Generator[Samples, None, None]:
-    """Yield stems [stem, channel, any] of blocks [channel, any], as soon as they are known.
-
-    With `residual` the last stem is the mixture minus all others.
-    """
+    """Yield stems [stem, channel, any] of blocks [channel, any], as soon as they are known."""
     mixture = Fifo()
     for estimates in _at_its_rate(engine, _kept(blocks, mixture), sample_rate):
         piece = mixture.take(estimates.shape[-1])
         sources = estimates[..., : piece.shape[-1]]
-        yield _with_residual(sources, piece) if residual else sources
-
-
-def _with_residual(sources: Samples, mixture: Samples) -> Samples:
-    with np.errstate(all="ignore"):  # as in engines
-        return np.concatenate([sources, (mixture - sources.sum(0))[None]])
+        with np.errstate(all="ignore"):  # as in engines
+            yield np.stack([sources[s] if isinstance(s, int) else piece - sources[s].sum(0) for s in stems])
 
 
 def _at_its_rate(engine: Engine, blocks: Iterator[Samples], sample_rate: int) -> Iterator[Samples]:

@@ -54,8 +54,7 @@ def separate_one(separator: SignalSeparator, song: Song, wish: Wish) -> Written:
         AudioError: the song cannot be read, or the stems cannot be written.
         ConfigError: a stem that the model does not make, or output that exists.
     """
-    separator.check_stems(wish.stems)
-    _check([song], [song.path], wish)
+    _check(separator, [song], [song.path], wish)
     with Decoder() as decoder, WorkFolder(wish.output.root) as work, work.part() as folder:
         job = Job(separator, decoder, wish, frozenset([song.path.resolve()]))
         plan = job.plan(song)
@@ -86,9 +85,8 @@ def job_of(separator: SignalSeparator, decoder: Decoder, inputs: Sequence[Path],
     Raises:
         ConfigError: see `separate_files`.
     """
-    separator.check_stems(wish.stems)
     songs = find_songs(inputs)
-    _check(songs, inputs, wish)
+    _check(separator, songs, inputs, wish)
     return Job(separator, decoder, wish, frozenset(song.path.resolve() for song in songs)), songs
 
 
@@ -166,13 +164,13 @@ def failed(song: Song, error: Exception) -> Result:
     return Result(song.path, None, f"{song.path}: {reason(error)}", 1)
 
 
-def _check(songs: Sequence[Song], inputs: Sequence[Path], wish: Wish) -> None:
+def _check(separator: SignalSeparator, songs: Sequence[Song], inputs: Sequence[Path], wish: Wish) -> None:
     """Refuse what would be wrong for every song."""
-    output = wish.output
+    output, wanted = wish.output, wish.wanted(separator)
     if output.one_file and len(songs) > 1:
         raise ConfigError(f"-o {output.path} names one file, for {len(songs)} songs; name a folder")
-    if output.one_file and len(wish.stems) > 1 and not output.all_in_one:
-        raise ConfigError(f"-o {output.path} names one file, for {len(wish.stems)} stems; name a folder")
+    if output.one_file and (wish.stems or wish.two_stems) and len(wanted) > 1 and not output.all_in_one:
+        raise ConfigError(f"-o {output.path} names one file, for {len(wanted)} stems; name a folder")
     own = {(path if path.is_dir() else path.parent).resolve() for path in inputs}
     if not output.one_file and output.path.resolve() in own and not wish.overwrite:
         raise ConfigError(

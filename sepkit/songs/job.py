@@ -28,7 +28,10 @@ _NO_INFO, _NO_PROVENANCE = AudioInfo(0, 0, 0), Provenance("", "", "")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted of each song: where it goes, which stems (all if none is named), which part of it in seconds.
+    """What is wanted of each song: where it goes, which stems, which part of it in seconds.
+
+    `stems` are of the separator's `available`; its `stems` if empty. `two_stems` names a source, which is written with
+    its complement.
 
     `duration` of 0 is up to the end. With `skip_existing`, what is there already and was made of the same song, by the
     same model, with the same settings, is not made again; what was made of the same song otherwise is replaced.
@@ -43,11 +46,23 @@ class Wish:
     duration: float = 0.0
     overwrite: bool = False
     skip_existing: bool = False
+    two_stems: str = ""
 
     def __post_init__(self) -> None:
         for name, seconds in (("start", self.start), ("duration", self.duration)):
             if not isfinite(seconds) or seconds < 0:
                 raise ConfigError(f"{name} {seconds:g}: give a number of seconds, 0 or more")
+
+    def wanted(self, separator: SignalSeparator) -> tuple[str, ...]:
+        """Return the stems to write, in the order in which they were asked for.
+
+        Raises:
+            ConfigError: the model makes no such stem.
+        """
+        if self.two_stems:
+            return self.two_stems, separator.complement(self.two_stems)
+        separator.check_stems(self.stems)
+        return self.stems or separator.stems
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +158,9 @@ class Job:
         blocks = self.decoder.blocks(plan.song.path, plan.start, plan.frames)
         try:
             with stems:
-                for separated in self.separator.stream(_noted(blocks, stems) if together else blocks, rate):
-                    stems.write({stem: separated[stem] for stem in plan.files})
+                heard = _noted(blocks, stems) if together else blocks
+                for separated in self.separator.stream(heard, rate, list(plan.files)):
+                    stems.write(separated)
                     progress(stems.frames / rate, plan.seconds)
         except OSError as error:
             raise self._unwritable(plan, error) from None
@@ -192,9 +208,9 @@ class Job:
 
     def _files(self, song: Song, info: AudioInfo) -> dict[str, Path]:
         """Return the files of a song, if no other song of this run gets them, and none of them is a song."""
-        wanted = self.wish.stems or self.separator.stems
+        wanted = self.wish.wanted(self.separator)
         if not self.wish.output.one_file:
-            wanted = tuple(stem for stem in self.separator.stems if stem in wanted)
+            wanted = tuple(stem for stem in self.separator.available if stem in wanted)
         files = self.wish.output.targets(song.track, info.tags, wanted)
         for file in set(files.values()):
             if file.resolve() in self.songs and not read_stem(file, info.sample_rate, self.decoder):

@@ -21,6 +21,7 @@ class Separator(SignalSeparator):
         output: str | Path,
         *,
         stems: tuple[str, ...] = (),
+        two_stems: str = "",
         format: Format | None = None,  # noqa: A002
         bit_depth: BitDepth | None = None,
         template: str = "",
@@ -35,7 +36,8 @@ class Separator(SignalSeparator):
             path: The song.
             output: A folder that gets `<track>/<stem>.<format>`, or a file name with an audio ending that gets the
                 first stem alone.
-            stems: Which stems to write; all if empty.
+            stems: Which of `available` to write; those of `stems` if empty.
+            two_stems: A source, to write it and its complement instead of `stems`.
             format: "wav" (the default), "flac", "mp3", "ogg", "aiff" or "stem.mp4".
             bit_depth: "16" (the default), "24" or "float", where the format has one.
             template: Names the files in the folder, such as "{artist} - {title}/{stem}".
@@ -49,5 +51,5 @@ class Separator(SignalSeparator):
             ConfigError: a stem that the model does not make, or output that exists.
         """
         to = Output.of(Path(output), format, bit_depth, template)
-        wish = Wish(to, stems, start, duration, overwrite)
+        wish = Wish(to, stems, start, duration, overwrite, two_stems=two_stems)
         return separate_one(self, Song(Path(path), track or track_name(Path(path))), wish)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -16,7 +16,7 @@ from sepkit.checkpoints.model_file import ModelFile
 from sepkit.component import check_stem_name
 from sepkit.errors import ConfigError, did_you_mean
 from sepkit.separation.engine.engine import Engine
-from sepkit.separation.stream import separated
+from sepkit.separation.stream import Recipe, separated
 from sepkit.settings import SeparateSettings
 from sepkit.songs.engines import Backend, Band, Networks
 
@@ -71,8 +71,24 @@ class SignalSeparator:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """All stems that a song is separated into: the sources, and the residual last if there is one."""
+        """The stems that a song is separated into by default: the sources, and the residual last if there is one."""
         return (*self.sources, self.residual) if self.residual else self.sources
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        """All stems that can be asked for: `stems`, and the complement of each source."""
+        return tuple(self._recipes)
+
+    def complement(self, source: str) -> str:
+        """Return the name of the mixture minus one source: "instrumental" of vocals, "no_drums" of drums.
+
+        Raises:
+            ConfigError: the model has no such source.
+        """
+        self.check_stems([source], self.sources)
+        taken = self.stems if len(self.sources) > 1 else self.sources  # of one source, it is the residual
+        names = ("instrumental" if source == "vocals" else f"no_{source}", f"no_{source}", f"without_{source}")
+        return next(name for name in names if name not in taken)
 
     @property
     def settings(self) -> SeparateSettings:
@@ -88,14 +104,18 @@ class SignalSeparator:
         samples: Samples
         samples, give = _as_array(mixture)
         nothing = np.empty((len(self.stems), len(samples), 0), np.float32)
-        whole = np.concatenate([nothing, *self._stream([samples], sample_rate)], -1)
+        whole = np.concatenate([nothing, *self._stream([samples], sample_rate, self.stems)], -1)
         return {stem: give(signal) for stem, signal in zip(self.stems, whole, strict=True)}
 
-    def stream(self, blocks: Iterable[Signal], sample_rate: int) -> Generator[dict[str, Signal], None, None]:
+    def stream(
+        self, blocks: Iterable[Signal], sample_rate: int, stems: Sequence[str] = ()
+    ) -> Generator[dict[str, Signal], None, None]:
         """Separate a song that comes in blocks [channel, any] into blocks of its stems, as soon as they are known.
 
-        Memory does not depend on the length, and the samples do not depend on the blocks.
+        `stems` are some of `available`; those of `stems` if empty. Memory does not depend on the length, and the
+        samples do not depend on the blocks.
         """
+        names = stems or self.stems
         give: Callable[[Samples], Any] = _same
 
         def arrays() -> Iterator[Samples]:
@@ -105,17 +125,16 @@ class SignalSeparator:
                 array, give = _as_array(block)
                 yield array
 
-        for part in self._stream(arrays(), sample_rate):
-            yield {stem: give(signal) for stem, signal in zip(self.stems, part, strict=True)}
+        for part in self._stream(arrays(), sample_rate, names):
+            yield {stem: give(signal) for stem, signal in zip(names, part, strict=True)}
 
-    def check_stems(self, names: Iterable[str]) -> None:
-        """Raise ConfigError for a name that is none of `stems`."""
+    def check_stems(self, names: Iterable[str], known: Sequence[str] = ()) -> None:
+        """Raise ConfigError for a name that is none of `known` (`available` if empty)."""
+        known = known or self.available
         for name in names:
-            if name not in self.stems:
-                known = ", ".join(self.stems)
-                raise ConfigError(
-                    f'the model makes no stem "{name}".{did_you_mean(name, self.stems)} It makes: {known}'
-                )
+            if name not in known:
+                listed = ", ".join(known)
+                raise ConfigError(f'the model makes no stem "{name}".{did_you_mean(name, known)} It makes: {listed}')
 
     def prepare(self) -> None:
         """Do now what the first use of a model takes, and what several processes would all do."""
@@ -128,13 +147,23 @@ class SignalSeparator:
         self._engines = dict([*self._engines.items(), (kind, engine)][-_MOST_ENGINES:])
         return engine
 
-    def _stream(self, blocks: Iterable[Samples], sample_rate: int) -> Generator[Samples, None, None]:
+    @property
+    def _recipes(self) -> dict[str, Recipe]:
+        recipes: dict[str, Recipe] = {source: number for number, source in enumerate(self.sources)}
+        if self.residual:
+            recipes[self.residual] = slice(None)
+        return recipes | {self.complement(source): slice(n, n + 1) for n, source in enumerate(self.sources)}
+
+    def _stream(
+        self, blocks: Iterable[Samples], sample_rate: int, stems: Sequence[str]
+    ) -> Generator[Samples, None, None]:
         """Yield blocks [stem, channel, any]."""
         coming = iter(blocks)
         first = next(coming, None)
         if first is not None:
             engine = self.engine(sample_rate, len(first))
-            yield from separated(engine, chain([first], coming), sample_rate, residual=bool(self.residual))
+            recipes = [self._recipes[stem] for stem in stems]
+            yield from separated(engine, chain([first], coming), sample_rate, recipes)
 
 
 def _as_array(signal: Any) -> tuple[Samples, Callable[[Samples], Any]]:
