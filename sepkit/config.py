@@ -4,7 +4,6 @@ Never builds anything. Components are resolved by name through the registries, s
 dumped and described like our own.
 """
 
-import json
 import shlex
 import tomllib
 from collections.abc import Sequence
@@ -106,12 +105,11 @@ class Shortcuts:
 
     def apply(self, values: dict[str, Any]) -> None:
         """Write the options into the tables of a config."""
-        if self.batch_size is not None:
-            set_value(values, f"train.batch_size={self.batch_size}")
-        if self.epochs is not None:
-            set_value(values, f"train.epochs={self.epochs}")
+        for key, value in (("train.batch_size", self.batch_size), ("train.epochs", self.epochs)):
+            if value is not None:
+                set_value(values, key, value)
         if self.target is not None:
-            set_value(values, f"audio.sources={json.dumps([self.target])}")
+            set_value(values, "audio.sources", [self.target])
         if self.data_dir is not None:
             values["datasets"] = [_folder_settings(values) | {"name": "folder", "root": str(self.data_dir)}]
 
@@ -124,7 +122,10 @@ def load(path: Path | None, overrides: Sequence[str] = (), shortcuts: Shortcuts 
     """
     values = read_toml(path) if path else {}
     for override in overrides:
-        set_value(values, override)
+        key, equals, text = override.partition("=")
+        if not equals or not all(key.strip().split(".")):
+            raise ConfigError(f'--set takes KEY=VALUE, such as train.epochs=10; got "{override}"')
+        set_value(values, key.strip(), _parse(text))
     if shortcuts:
         shortcuts.apply(values)
     return validate(values, str(path or "defaults"))
@@ -156,19 +157,17 @@ def validate(values: dict[str, Any], origin: str) -> RunConfig:
         raise ConfigError(f"{origin}: {explain(error)}") from None
 
 
-def set_value(values: dict[str, Any], override: str) -> None:
-    """Apply `a.b.0.c=value` to nested tables and lists. The value is TOML; a bare word that is not is a string."""
-    key, equals, text = override.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(path):
-        raise ConfigError(f'--set takes KEY=VALUE, such as train.epochs=10; got "{override}"')
+def set_value(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set a value in nested tables and lists; `key` is a path such as `losses.0.weight`."""
     here: Any = values
-    for part in path[:-1]:
-        here = _child(here, part, override)
-    if isinstance(here, list):
-        here[_index(here, path[-1], override)] = _parse(text)
-    else:
-        here[path[-1]] = _parse(text)
+    *parents, last = key.split(".")
+    for part in parents:
+        if isinstance(here, dict) and part in _LISTS and part not in here:
+            raise ConfigError(f"--set {key}: {part} has no entry yet; write --set '{part}=[{{...}}]'")
+        here = here[_index(here, part, key)] if isinstance(here, list) else here.setdefault(part, {})
+        if not isinstance(here, dict | list):
+            raise ConfigError(f'--set {key}: "{part}" is a value, not a table')
+    here[_index(here, last, key) if isinstance(here, list) else last] = value
 
 
 def dump_toml(config: RunConfig) -> str:
@@ -201,22 +200,14 @@ def _folder_settings(values: dict[str, Any]) -> dict[str, Any]:
     return first if isinstance(first, dict) and first.get("name") == "folder" else {}
 
 
-def _child(here: Any, part: str, override: str) -> Any:
-    if isinstance(here, dict) and part in _LISTS and part not in here:
-        raise ConfigError(f"--set {override}: there is no entry in {part} yet; write --set '{part}=[{{...}}]'")
-    child = here[_index(here, part, override)] if isinstance(here, list) else here.setdefault(part, {})
-    if not isinstance(child, dict | list):
-        raise ConfigError(f'--set {override}: "{part}" is a value, not a table')
-    return child
-
-
-def _index(here: list[Any], part: str, override: str) -> int:
+def _index(here: list[Any], part: str, key: str) -> int:
     if not part.isdigit() or int(part) >= len(here):
-        raise ConfigError(f'--set {override}: "{part}" is not one of the {len(here)} entries (counted from 0)')
+        raise ConfigError(f'--set {key}: "{part}" is not one of the {len(here)} entries (counted from 0)')
     return int(part)
 
 
 def _parse(text: str) -> Any:
+    """Return a TOML value; a bare word that is none is a string."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -80,7 +80,7 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True)
-class Provided(Generic[O]):
+class Entry(Generic[O]):
     """A component class, or a description of pretrained weights, and the plugin that provides it."""
 
     component: O
@@ -150,11 +150,11 @@ def install(package: str, version: str = "") -> str:
     return f"pip install {package}=={version}" if version else f"pip install {package}"
 
 
-def provided(manager: pluggy.PluginManager, found: tuple[Plugin, ...], hook: str) -> list[Provided[Any]]:
+def provided(manager: pluggy.PluginManager, found: tuple[Plugin, ...], hook: str) -> list[Entry[Any]]:
     """Call one hook of the plugins in `found` and return what they offer, with its origin."""
     by_id = {plugin.id: plugin for plugin in found}
     impls = [impl for impl in getattr(manager.hook, hook).get_hookimpls() if impl.plugin_name in by_id]
-    return [Provided(component, by_id[impl.plugin_name]) for impl in impls for component in impl.function()]
+    return [Entry(component, by_id[impl.plugin_name]) for impl in impls for component in impl.function()]
 
 
 def _manager() -> pluggy.PluginManager:

@@ -17,21 +17,21 @@ from sepkit.component import (
     ModelConfig,
 )
 from sepkit.errors import PluginError, did_you_mean
-from sepkit.plugins import DISABLE, PRETRAINED_HOOK, O, Provided
+from sepkit.plugins import DISABLE, PRETRAINED_HOOK, Entry, O
 from sepkit.pretrained import Pretrained
 from sepkit.terminal import command
 
 C = TypeVar("C", bound=Component)
 
 
-class Offers(Generic[O]):
+class Registry(Generic[O]):
     """What plugins offer through one hook, by name."""
 
     def __init__(self, kind: str, hook: str) -> None:
         self.kind = kind
         self._hook = hook
 
-    def get(self, name: str) -> Provided[O]:
+    def get(self, name: str) -> Entry[O]:
         """Return what is called `name`.
 
         Raises:
@@ -47,20 +47,20 @@ class Offers(Generic[O]):
             )
         return matches[0]
 
-    def entries(self) -> list[Provided[O]]:
+    def entries(self) -> list[Entry[O]]:
         """Return all that can be asked for, built-ins first, and what is in conflict among plugins."""
         names = {e.name for e in self._builtin()}
         return self._builtin() + [e for e in self._external() if e.name not in names]
 
-    def shadowed(self) -> list[Provided[O]]:
+    def shadowed(self) -> list[Entry[O]]:
         """Return what plugins offer under the name of a built-in. It is never used."""
         names = {e.name for e in self._builtin()}
         return [e for e in self._external() if e.name in names]
 
-    def _builtin(self) -> list[Provided[O]]:
+    def _builtin(self) -> list[Entry[O]]:
         return plugins.provided(*plugins.builtin(), self._hook)
 
-    def _external(self) -> list[Provided[O]]:
+    def _external(self) -> list[Entry[O]]:
         return plugins.provided(*plugins.external(), self._hook)
 
     def _unknown(self, name: str) -> str:
@@ -75,7 +75,7 @@ class Offers(Generic[O]):
         )
 
 
-class Registry(Offers[type[C]]):
+class ComponentRegistry(Registry[type[C]]):
     """The components of one kind."""
 
     def __init__(self, base: type[C], hook: str) -> None:
@@ -96,11 +96,11 @@ class Registry(Offers[type[C]]):
         return component.model_validate(value)
 
 
-DATASETS = Registry(DatasetConfig, "sepkit_datasets")
-MODELS = Registry(ModelConfig, "sepkit_models")
-LOSSES = Registry(LossConfig, "sepkit_losses")
-METRICS = Registry(MetricConfig, "sepkit_metrics")
-AUGMENTATIONS = Registry(AugmentationConfig, "sepkit_augmentations")
-REGISTRIES: tuple[Registry[Any], ...] = (DATASETS, MODELS, LOSSES, METRICS, AUGMENTATIONS)
-PRETRAINED: Offers[Pretrained] = Offers(Pretrained.kind, PRETRAINED_HOOK)
-OFFERS: tuple[Offers[Any], ...] = (*REGISTRIES, PRETRAINED)
+DATASETS = ComponentRegistry(DatasetConfig, "sepkit_datasets")
+MODELS = ComponentRegistry(ModelConfig, "sepkit_models")
+LOSSES = ComponentRegistry(LossConfig, "sepkit_losses")
+METRICS = ComponentRegistry(MetricConfig, "sepkit_metrics")
+AUGMENTATIONS = ComponentRegistry(AugmentationConfig, "sepkit_augmentations")
+COMPONENT_REGISTRIES: tuple[ComponentRegistry[Any], ...] = (DATASETS, MODELS, LOSSES, METRICS, AUGMENTATIONS)
+PRETRAINED: Registry[Pretrained] = Registry(Pretrained.kind, PRETRAINED_HOOK)
+REGISTRIES: tuple[Registry[Any], ...] = (*COMPONENT_REGISTRIES, PRETRAINED)

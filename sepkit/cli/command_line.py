@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from sepkit.terminal import program
 
 
-def again(ctx: click.Context, without: Collection[str] = (), adding: Collection[str] = ()) -> str:
+def rerun_command(ctx: click.Context, without: Collection[str] = (), adding: Collection[str] = ()) -> str:
     """Return the command line of a context, without some of its parameters and with some options more.
 
     Where torchrun has started it on this machine, so will the command.

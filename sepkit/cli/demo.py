@@ -6,7 +6,7 @@ from signal import Signals
 import click
 
 from sepkit.cli import options
-from sepkit.cli.command_line import again
+from sepkit.cli.command_line import rerun_command
 from sepkit.cli.verb import Report, Verb
 from sepkit.terminal import command, say
 
@@ -33,7 +33,7 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
     chosen = torch.device(devices.choose(device))
     outcome = train_demo(output_dir, chosen, epochs, say)
     if outcome.signal:
-        name, following = Signals(outcome.signal).name, again(click.get_current_context())
+        name, following = Signals(outcome.signal).name, rerun_command(click.get_current_context())
         stopped = f"Stopped by {name} in the training, after step {outcome.steps}. Go on with:"
         return Report({"signal": name, "go_on": following}, [stopped, f"  {following}"], exit_code=128 + outcome.signal)
     result = score_demo(output_dir, chosen, say)

@@ -18,13 +18,13 @@ def plugins() -> None:
 def list_plugins() -> Report:
     """Show every plugin: its distribution, version, what it provides, and what failed and why."""
     from sepkit.plugins import builtin, external
-    from sepkit.registry import OFFERS
+    from sepkit.registry import REGISTRIES
 
     found = [*builtin()[1], *external()[1]]
     rows: list[dict[str, Any]] = []
     for plugin in found:
-        provided = [(r.kind, e.name) for r in OFFERS for e in r.entries() if e.plugin == plugin]
-        ignored = [(r.kind, e.name) for r in OFFERS for e in r.shadowed() if e.plugin == plugin]
+        provided = [(r.kind, e.name) for r in REGISTRIES for e in r.entries() if e.plugin == plugin]
+        ignored = [(r.kind, e.name) for r in REGISTRIES for e in r.shadowed() if e.plugin == plugin]
         rows.append(
             {
                 "distribution": plugin.distribution,

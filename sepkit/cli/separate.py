@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import click
 
 from sepkit.cli import options
-from sepkit.cli.command_line import again
+from sepkit.cli.command_line import rerun_command
 from sepkit.cli.verb import Report, Verb
 from sepkit.errors import ConfigError
 from sepkit.terminal import one_line, say
@@ -193,7 +193,7 @@ class Display:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bars.__exit__(kind, error, at)
         if kind is not None and not issubclass(kind, Exception) and self._songs > 1:
-            command = again(click.get_current_context(), without=("overwrite",), adding=("--skip-existing",))
+            command = rerun_command(click.get_current_context(), without=("overwrite",), adding=("--skip-existing",))
             say(f"{self._done} of {self._songs} songs are done. Go on with:\n  {command}")
 
     def _found(self, songs: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sepkit.cli import options
-from sepkit.cli.command_line import again
+from sepkit.cli.command_line import rerun_command
 from sepkit.cli.verb import Report, Verb
 from sepkit.terminal import command, say
 
@@ -101,7 +101,7 @@ def _interrupted(outcome: "Outcome", data: dict[str, Any]) -> Report:
     """Say what goes on from here: the saved state, or the same command where there is none yet."""
     context = click.get_current_context()
     if outcome.saved_step is not None:
-        command = again(context, without=("resume", "resume_from", "overwrite"), adding=("--resume",))
+        command = rerun_command(context, without=("resume", "resume_from", "overwrite"), adding=("--resume",))
         which = (
             "the state"
             if outcome.saved_step == outcome.steps
@@ -109,7 +109,7 @@ def _interrupted(outcome: "Outcome", data: dict[str, Any]) -> Report:
         )
         kept = f"{which} is saved in {outcome.run.last_state}. Go on with:"
     else:
-        command = again(context)
+        command = rerun_command(context)
         kept = "there is nothing to save yet. Start again with:"
     name = Signals(outcome.signal).name
     human = [f"Stopped by {name} at step {outcome.steps}, {outcome.epochs} epochs done; {kept}", f"  {command}"]

@@ -20,7 +20,7 @@ from sepkit.component import AudioSpec, ModelConfig
 from sepkit.data.song import SAME_LENGTH
 from sepkit.datasets.stem_names import folded, left_out
 from sepkit.errors import ConfigError, CorpusError, did_you_mean_path
-from sepkit.evaluation.pairing import Estimable
+from sepkit.evaluation.pairing import AvailableStems
 from sepkit.evaluation.reference import LENGTH_TOLERANCE, Reference
 from sepkit.songs.separator import Separator
 from sepkit.track import Track
@@ -48,7 +48,7 @@ class Estimator(Protocol):
     def audio(self) -> AudioSpec:
         """What the model hears."""
 
-    def made(self, track: Track) -> Estimable:
+    def available(self, track: Track) -> AvailableStems:
         """Return what a song is separated into."""
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
@@ -76,9 +76,9 @@ class ModelEstimates:
         """What the model hears."""
         return self.separator.model.manifest.audio
 
-    def made(self, track: Track) -> Estimable:
+    def available(self, track: Track) -> AvailableStems:
         """Return the model's sources and its residual."""
-        made, residual = _estimable(self.separator.sources, track), self.separator.residual
+        made, residual = _available_stems(self.separator.sources, track), self.separator.residual
         return replace(made, residuals={**made.residuals, residual: self.separator.sources}) if residual else made
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
@@ -113,13 +113,13 @@ class FinishedEstimates:
             raise ConfigError(f"no folder {folder.resolve()};{hint} --estimates names one with <song>/<stem>.wav in it")
         return cls(folder.resolve().name, folder, alone)
 
-    def made(self, track: Track) -> Estimable:
+    def available(self, track: Track) -> AvailableStems:
         """Return which stems lie there.
 
         Raises:
             CorpusError: none of the song's, those of several tools or songs, or two of one stem.
         """
-        return _estimable(self._files(track), track)
+        return _available_stems(self._files(track), track)
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
         """Read the stems that the song has references for.
@@ -129,7 +129,7 @@ class FinishedEstimates:
             CorpusError: a file is much longer or shorter than the song.
         """
         files = self._files(track)
-        return {stem: _read(files[stem], song) for stem in self.made(track).known(song.stems)}
+        return {stem: _read(files[stem], song) for stem in self.available(track).known(song.stems)}
 
     def _files(self, track: Track) -> dict[str, Path]:
         places = self._places.get(normalize("NFC", track.name), {})
@@ -176,7 +176,7 @@ def labels(models: Sequence[Path]) -> list[str]:
     return [path.resolve().parent.name if common else path.stem for path in models]
 
 
-def told_apart(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+def unique_names(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
     """Return names of which those that another one has, or that are taken, have a number behind them."""
     result: list[str] = []
     for name in names:
@@ -185,11 +185,11 @@ def told_apart(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
     return result
 
 
-def _estimable(names: Iterable[str], track: Track) -> Estimable:
+def _available_stems(names: Iterable[str], track: Track) -> AvailableStems:
     """Return what estimates of these names are of a song: a residual that is no stem of it is one of its mixture."""
     others = {name: left_out(name, track.stems) for name in names if name not in track.stems}
     residuals = {name: without for name, without in others.items() if without}
-    return Estimable(tuple(name for name in names if name not in residuals), residuals)
+    return AvailableStems(tuple(name for name in names if name not in residuals), residuals)
 
 
 def _own_names(track: Track) -> dict[str, str]:

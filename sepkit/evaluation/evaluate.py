@@ -22,7 +22,7 @@ from sepkit.evaluation.bounds import bounds_of
 from sepkit.evaluation.comparison import listed
 from sepkit.evaluation.cost import Cost
 from sepkit.evaluation.estimates import Estimator
-from sepkit.evaluation.pairing import Estimable, pair
+from sepkit.evaluation.pairing import AvailableStems, pair
 from sepkit.evaluation.reference import Reference, load
 from sepkit.evaluation.score import Score, measured_by
 from sepkit.evaluation.scoring import Entry, Scoring
@@ -156,13 +156,13 @@ class Job:
         section = section_of(song, own, scoring.scores, self.metrics, self.limits) if self.limits and own else None
         return Result(track, tuple(scoring.scores), section, "; ".join(errors), wanted, tuple(shifts))
 
-    def _made(self, track: Track) -> tuple[dict[str, Estimable], list[str]]:
+    def _made(self, track: Track) -> tuple[dict[str, AvailableStems], list[str]]:
         """Return what each estimator makes of a song, and why some make nothing."""
-        made: dict[str, Estimable] = {}
+        made: dict[str, AvailableStems] = {}
         errors: list[str] = []
         for estimator in self.estimators:
             try:
-                made[estimator.label] = estimator.made(track)
+                made[estimator.label] = estimator.available(track)
             except SepkitError as error:
                 errors.append(self._whose(estimator, error))
         return made, errors
@@ -252,7 +252,7 @@ def _warn_of_shifts(shifts: Sequence[Shift]) -> None:
         )  # fmt: skip
 
 
-def _names(made: Iterable[Estimable]) -> dict[tuple[str, tuple[str, ...]], str]:
+def _names(made: Iterable[AvailableStems]) -> dict[tuple[str, tuple[str, ...]], str]:
     """Return the names of residuals: where one name stands for different things, what is left out belongs to it."""
     found = {residual for one in made for residual in one.residuals.items()}
     names = [name for name, _ in found]

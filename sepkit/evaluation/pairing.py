@@ -21,7 +21,7 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Estimable:
+class AvailableStems:
     """What a song is separated into: `sources`, and residuals: the mixture without the stems that each leaves out."""
 
     sources: tuple[str, ...]
@@ -67,7 +67,7 @@ class Pairing:
         return Pairing((name,), (name, *self.sources[1:]), self.references, self.without)
 
 
-def pair(song: Reference, made: Estimable, wanted: Sequence[str] = ()) -> list[Pairing]:
+def pair(song: Reference, made: AvailableStems, wanted: Sequence[str] = ()) -> list[Pairing]:
     """Return the pairings of those of the wanted stems that the song has references for."""
     known = made.known(song.stems, wanted)
     own = [stem for stem in known if stem in song.stems]

@@ -15,7 +15,7 @@ from sepkit.device import cores
 from sepkit.errors import ConfigError, CorpusError
 from sepkit.evaluation.bounds import bounds_of
 from sepkit.evaluation.cost import Cost, measure
-from sepkit.evaluation.estimates import Estimator, FinishedEstimates, ModelEstimates, labels, told_apart
+from sepkit.evaluation.estimates import Estimator, FinishedEstimates, ModelEstimates, labels, unique_names
 from sepkit.registry import METRICS
 from sepkit.songs.separator import Separator
 from sepkit.track import Track
@@ -49,7 +49,7 @@ def choose_tracks(config: RunConfig | None, song_dir: Path | None, data_dir: Pat
 
 def _told_apart(tracks: Sequence[Track]) -> list[Track]:
     """Number the songs whose name an earlier one has, in another corpus or split."""
-    names = told_apart([track.name for track in tracks])
+    names = unique_names([track.name for track in tracks])
     return [replace(track, name=name) for track, name in zip(tracks, names, strict=True)]
 
 
@@ -96,7 +96,7 @@ def choose_estimators(
         found.append(ModelEstimates(label, separator))
     found += [FinishedEstimates.of(finished, alone=songs == 1)] if finished else []
     bounds = {bound.label for e in found for bound in bounds_of(e.network, e.audio)}
-    names = told_apart([estimator.label for estimator in found], bounds)
+    names = unique_names([estimator.label for estimator in found], bounds)
     return tuple(replace(estimator, label=name) for estimator, name in zip(found, names, strict=True))
 
 

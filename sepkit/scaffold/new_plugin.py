@@ -17,7 +17,7 @@ from packaging.version import Version
 from sepkit.atomic import umask
 from sepkit.errors import ConfigError
 from sepkit.plugins import HOOKS
-from sepkit.registry import REGISTRIES
+from sepkit.registry import COMPONENT_REGISTRIES
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _SUFFIX = ".tmpl"
@@ -86,7 +86,7 @@ def _component(name: str) -> str:
 def _check_new(folder: Path, kind: str, component: str, wanted: str) -> None:
     if folder.exists() or folder.is_symlink():
         raise ConfigError(f"{folder.resolve()} exists already; choose another name, or another working folder")
-    (registry,) = (r for r in REGISTRIES if r.kind == kind)
+    (registry,) = (r for r in COMPONENT_REGISTRIES if r.kind == kind)
     for entry in registry.entries():
         if entry.name == component:
             owner = f"{entry.plugin.distribution} {entry.plugin.version}"

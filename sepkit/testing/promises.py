@@ -14,7 +14,7 @@ from pydantic.errors import PydanticUserError
 from sepkit import config as configs
 from sepkit.component import AudioSpec, Component
 from sepkit.errors import PluginError, reason
-from sepkit.registry import REGISTRIES
+from sepkit.registry import COMPONENT_REGISTRIES
 
 HEAVY = ("torch", "torchaudio", "numpy", "scipy", "soundfile", "librosa", "tensorflow", "jax")
 """Packages that take long to import, and that a component's settings must do without."""
@@ -36,7 +36,7 @@ class Promises:
     def test_is_found_by_its_name(self) -> None:
         """The registry gives this class for its name: the hook returns it, and the entry point is installed."""
         name = self.component.name
-        (registry,) = (r for r in REGISTRIES if r.kind == self.component.kind)
+        (registry,) = (r for r in COMPONENT_REGISTRIES if r.kind == self.component.kind)
         try:
             found = registry.get(name).component
         except PluginError as error:

@@ -17,7 +17,7 @@ from sepkit.checkpoints import model_file
 from sepkit.checkpoints.locate import locate
 from sepkit.checkpoints.pretrained import fetch
 from sepkit.models.crnn import CRNN
-from sepkit.registry import OFFERS
+from sepkit.registry import REGISTRIES
 from tests.checkpoints.file_server import serving
 from tests.cli.test_bad_input import one_line
 
@@ -390,7 +390,7 @@ def test_an_unknown_name_lists_close_ones_and_both_ways(sepkit, small, songs):
 def test_the_packages_that_are_named_provide_what_is_said_of_them():
     """Each package of plugins/ is installed where the tests run."""
     provided = {package: set() for package in plugins.PACKAGES}
-    for entry in (entry for offers in OFFERS for entry in offers.entries()):
+    for entry in (entry for registry in REGISTRIES for entry in registry.entries()):
         if entry.plugin.distribution in provided:
             provided[entry.plugin.distribution].add(entry.name)
     assert {package: set(names) for package, names in plugins.PACKAGES.items()} == provided

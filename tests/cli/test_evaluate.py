@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from sepkit.evaluation.estimates import FinishedEstimates
-from sepkit.evaluation.pairing import Estimable
+from sepkit.evaluation.pairing import AvailableStems
 from sepkit.track import Track
 from tests.conftest import Outcome, write_songs
 
@@ -339,12 +339,12 @@ class TestFinishedEstimates:
 
     def test_of_a_corpus_with_stems_in_capitals(self, songs, tmp_path):
         files = {stem.title(): (songs / "one" / f"{stem}.wav",) for stem in ("vocals", "drums")}
-        made = FinishedEstimates.of(songs, alone=False).made(Track("one", files))
-        assert made == Estimable(("Drums", "Vocals"), {})
+        made = FinishedEstimates.of(songs, alone=False).available(Track("one", files))
+        assert made == AvailableStems(("Drums", "Vocals"), {})
         shutil.copytree(songs / "one", tmp_path / "made" / "one")
         (tmp_path / "made" / "one" / "drums.wav").rename(tmp_path / "made" / "one" / "instrumental.wav")
-        made = FinishedEstimates.of(tmp_path / "made", alone=False).made(Track("one", files))
-        assert made == Estimable(("Vocals",), {"instrumental": ("Vocals",)})
+        made = FinishedEstimates.of(tmp_path / "made", alone=False).available(Track("one", files))
+        assert made == AvailableStems(("Vocals",), {"instrumental": ("Vocals",)})
 
     def test_another_rate_and_mono_are_converted(self, evaluated, finished, songs):
         path = finished / "htdemucs" / "two" / "vocals.wav"

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from docs.generate import PAGES
 from sepkit.cli.app import sepkit
 from sepkit.config import RunConfig
-from sepkit.registry import REGISTRIES
+from sepkit.registry import COMPONENT_REGISTRIES
 from tests.conftest import ROOT
 from tests.docs.command_line import parsed
 
@@ -52,7 +52,7 @@ def test_every_key_has_its_row_with_a_description():
         (f"[{table}]" if table else "All settings", key)
         for table, key in keys(RunConfig().model_dump(mode="json", include={"seed", "audio", "train", "separate"}))
     ]
-    builtin = [(r.kind, e) for r in REGISTRIES for e in r.entries() if e.plugin.distribution == "sepkit"]
+    builtin = [(r.kind, e) for r in COMPONENT_REGISTRIES for e in r.entries() if e.plugin.distribution == "sepkit"]
     wanted += [
         (f'{kind} `name = "{e.name}"`', key) for kind, e in builtin for key in e.component.model_fields if key != "name"
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sepkit.evaluation.pairing import REST, Estimable, pair
+from sepkit.evaluation.pairing import REST, AvailableStems, pair
 from sepkit.evaluation.reference import Reference
 
 
@@ -19,11 +19,11 @@ def song():
 
 
 def test_what_no_stem_holds_is_interference(song):
-    (pairing,) = pair(song(complete=False), Estimable(("vocals",)))
+    (pairing,) = pair(song(complete=False), AvailableStems(("vocals",)))
     assert pairing.sources == ("vocals", "drums", REST)
     np.testing.assert_allclose(pairing.references.sum(0), song(complete=False).mixture, atol=1e-5)
 
 
 def test_where_the_stems_are_all_that_sounds_there_is_no_more(song):
-    (pairing,) = pair(song(complete=True), Estimable(("vocals",)))
+    (pairing,) = pair(song(complete=True), AvailableStems(("vocals",)))
     assert pairing.sources == ("vocals", "drums")

@@ -7,7 +7,7 @@ from uuid import NAMESPACE_DNS, uuid5
 import pytest
 
 from sepkit.plugins import BUILTIN
-from sepkit.registry import REGISTRIES
+from sepkit.registry import COMPONENT_REGISTRIES
 from sepkit.testing import conformance
 from tests.conftest import write_songs
 from tests.datasets import trees
@@ -67,7 +67,7 @@ def suite(cls):
     return conformance(cls(**SETTINGS.get(name, {})), **options)
 
 
-for _registry in REGISTRIES:
+for _registry in COMPONENT_REGISTRIES:
     for _cls in builtin(_registry):
         _suite = suite(_cls)
         if _cls.registered_name() == "museval":

@@ -237,7 +237,7 @@ def test_what_a_killed_run_left_unfinished_is_removed(sepkit, command, tmp_path)
 def test_torchrun_is_part_of_the_command_that_goes_on(monkeypatch):
     import click
 
-    from sepkit.cli.command_line import again
+    from sepkit.cli.command_line import rerun_command
     from sepkit.cli.train import train
 
     monkeypatch.setenv("WORLD_SIZE", "4")
@@ -246,7 +246,7 @@ def test_torchrun_is_part_of_the_command_that_goes_on(monkeypatch):
     with click.Context(click.Group("sepkit"), info_name="sepkit") as parent:
         context = train.make_context("train", args, parent=parent)
     torchrun = shlex.join(program("torchrun", "torch.distributed.run"))
-    assert again(context, without=("overwrite",), adding=("--resume",)) == (
+    assert rerun_command(context, without=("overwrite",), adding=("--resume",)) == (
         f"{torchrun} --nnodes 2 --nproc-per-node 2 -m sepkit train 'c o.toml' --set a=1 --set 'b=[1, 2]' "
         "--output-dir x --json --resume"
     )
