@@ -65,7 +65,8 @@ class Pretrained:
         files: What is downloaded, with a name each.
         weights: The verified files, in the order of `files` -> the state dict of `model.build(audio)`. It imports torch
             itself, and reads files of PyTorch with `sepkit.checkpoints.torch_file.load`.
-        separate: How songs are cut, and what the rest is called.
+        separate: How songs are cut, and what the residual is called.
+        score: The published score with its test set, or the measured one with its songs; empty if there is none.
     """
 
     kind: ClassVar[str] = "pretrained model"
@@ -78,6 +79,7 @@ class Pretrained:
     files: tuple[WeightFile, ...]
     weights: Callable[[Sequence[Path]], dict[str, Tensor]]
     separate: SeparateSettings = field(default_factory=SeparateSettings)
+    score: str = ""
 
     def __post_init__(self) -> None:
         if not is_name(self.name):

@@ -77,6 +77,7 @@ def summary(known: Pretrained) -> dict[str, Any]:
         "name": known.name,
         "summary": known.summary,
         "licence": known.licence,
+        "score": known.score,
         "model": known.model.name,
         "sample_rate": known.audio.sample_rate,
         "channels": known.audio.channels,

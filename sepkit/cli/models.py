@@ -31,11 +31,12 @@ def list_models() -> Report:
         }
         for e in entries
     ]
-    table = Table([Column("model"), Column("from"), Column("description", "text"), Column("settings", "text")])
+    table = Table([Column("network"), Column("from"), Column("description", "text")])
     for row in rows:
-        table.add(row["name"], f"{row['distribution']} {row['version']}", row["summary"], ", ".join(row["settings"]))
+        table.add(row["name"], f"{row['distribution']} {row['version']}", row["summary"])
     pretrained = _pretrained()
-    return Report({"models": rows, "pretrained": pretrained}, [table, *_pretrained_table(pretrained)])
+    more = f"All settings of one: {command('models', 'info', 'NAME')}. Train one: model.name of a config"
+    return Report({"models": rows, "pretrained": pretrained}, [*_pretrained_table(pretrained), table, more])
 
 
 def _pretrained() -> list[dict[str, Any]]:
@@ -57,12 +58,12 @@ def _pretrained_table(rows: list[dict[str, Any]]) -> list[Any]:
         from sepkit.plugins import install
 
         return [f"Pretrained models come with plugin packages: {install('sepkit-openunmix')}"]
-    headings = Column("stems", "text"), Column("MB", "number"), Column("licence of the weights", "text"), Column("here")
-    table = Table([Column("pretrained"), *headings])
+    headings = Column("stems", "text"), Column("MB", "number"), Column("licence", "text"), Column("score", "text")
+    table = Table([Column("pretrained"), *headings, Column("here")])
     for row in rows:
         table.add(
             row["name"], ", ".join(row["sources"]), f"{row['bytes'] / 1e6:.0f}", row["licence"],
-            "yes" if row["on_disk"] else "no",
+            row["score"] or "not stated", "yes" if row["on_disk"] else "no",
         )  # fmt: skip
     return [
         table,
@@ -86,8 +87,13 @@ def info(subject: str) -> Report:
     else:
         is_file = is_here(subject) or Path(subject).suffix or Path(subject).exists()
         data = describe(locate(subject) if is_file else subject)
-    width = max(len(key) for key in data)
-    return Report(data, [f"{key:<{width}}  {_text(value)}" for key, value in data.items()])
+    width = max(len(key) for key in data) + 2
+    lines = []
+    for key, value in data.items():
+        several = isinstance(value, list) and any(isinstance(item, dict) for item in value)
+        for number, item in enumerate(value if several else [value]):
+            lines.append(f"{'' if number else key.replace('_', ' '):<{width}}{_text(item)}")
+    return Report(data, lines)
 
 
 @models.command(cls=Verb)
@@ -143,6 +149,14 @@ def import_weights(file: Path, config: Path, overrides: tuple[str, ...], output:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={_text(item)}" for key, item in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    match value:
+        case dict():
+            return ", ".join(f"{key}={_text(item)}" for key, item in value.items())
+        case list():
+            return ", ".join(map(_text, value))
+        case None | "":
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)

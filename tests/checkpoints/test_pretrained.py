@@ -33,7 +33,7 @@ def weights(paths):
 def sepkit_pretrained():
     files = tuple(WeightFile("https://weights.example/v1/" + name, sha, 1000) for name, sha in {files!r}.items())
     return [Pretrained(
-        name="{name}", summary="Small", licence="CC0-1.0", files=files, weights=weights,
+        name="{name}", summary="Small", licence="CC0-1.0", score="vocals 1.0 dB", files=files, weights=weights,
         model=CRNN(n_fft=256, hop_length=64, channels=(4, 8), frequency_strides=(4, 2), time_strides=(2, 1),
                    projection=16, hidden={hidden}, layers=1),
         audio=AudioSpec(8000, 1, ("vocals",)), separate=SeparateSettings(chunk_seconds=0.5, residual="band"),
@@ -132,7 +132,7 @@ def test_the_listing_says_what_is_here_and_downloads_nothing(sepkit, small):
     (row,) = [row for row in sepkit("models", "list", "--json").json["pretrained"] if row["name"] == "small"]
     assert row["on_disk"] == fetched["model"] == str(folder() / "small.safetensors")
     human = sepkit("models", "list").out
-    assert [word for word in ("small", "CC0-1.0", "yes") if word not in human] == []
+    assert [word for word in ("small", "CC0-1.0", "vocals 1.0 dB", "yes") if word not in human] == []
 
 
 def test_plugins_list_shows_the_names(sepkit, small):
@@ -155,6 +155,10 @@ def test_info_shows_the_licence_before_and_after(sepkit, small):
     assert (before["licence"], before["on_disk"], before["parameters"]) == ("CC0-1.0", None, 6769)
     assert before["files"][0]["url"] == "https://weights.example/v1/first-half.pth"
     assert small.asked == []
+    lines = sepkit("models", "info", "small").out.splitlines()
+    assert [line.split()[-1] for line in lines if line.startswith(("licence", "on disk"))] == ["CC0-1.0", "none"]
+    assert sum("url=https://weights.example/" in line for line in lines) == 2
+    assert not re.search(r"[{}\[\]']|None|True|False", "\n".join(lines))
     fetch("small")
     after = sepkit("models", "info", "small", "--json").json
     assert (after["licence"], after["kind"], after["parameters"]) == ("CC0-1.0", "model", 6769)

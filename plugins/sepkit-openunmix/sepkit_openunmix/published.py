@@ -49,6 +49,7 @@ UMXHQ = Pretrained(
     ),
     weights=_weights,
     separate=_SEPARATE,
+    score="vocals 6.3 dB SDR, test songs of MUSDB18-HQ, published",
 )
 UMXL = Pretrained(
     name="umxl",
@@ -68,6 +69,7 @@ UMXL = Pretrained(
     ),
     weights=_weights,
     separate=_SEPARATE,
+    score="vocals 7.2 dB SDR, test songs of MUSDB18-HQ, published",
 )
 UMX = Pretrained(
     name="umx",
@@ -87,6 +89,7 @@ UMX = Pretrained(
     ),
     weights=_weights,
     separate=_SEPARATE,
+    score="vocals 6.3 dB SDR, test songs of MUSDB18, published",
 )
 UMXSE = Pretrained(
     name="umxse",
