@@ -1,4 +1,4 @@
-"""How far work has come: a bar on stderr in a terminal, for which alone rich is imported."""
+"""Progress on stderr: bars in a terminal, for which alone rich is imported."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-def watched(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
-    """Yield `items`, and show how many of `total` have come; nothing if there are none. Outside of a terminal a line
-    stands at the start.
-    """
+def with_bar(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
+    """Yield `items` under a bar that counts to `total`, if there are any. Off a terminal a line stands at the start."""
     if not total:
         return
     if not _in_terminal():
@@ -42,8 +40,8 @@ def transferring(text: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
-class Songs:
-    """Context manager: a bar on stderr in a terminal for each song that is worked on, and nothing anywhere else."""
+class SongBars:
+    """Context manager: a bar on stderr for the current song in a terminal, nothing elsewhere."""
 
     def __init__(self) -> None:
         self._bars = _bars("TaskProgressColumn") if _in_terminal() else None
@@ -69,10 +67,10 @@ class Songs:
         if self._bars:
             self._bars.stop()
 
-    def watched(self, name: str) -> Callable[[float, float], None]:
-        """Return a callback (done, total) for the next song; the bar of the last one goes.
+    def begin(self, name: str) -> Callable[[float, float], None]:
+        """Return a callback (done, total) for the next song; its bar replaces the last one.
 
-        Once all is done, the stems are being written, and the bar says so.
+        Once all is done, the bar says that the stems are being written.
         """
         bars = self._bars
         if bars is None:
@@ -93,7 +91,7 @@ def _in_terminal() -> bool:
 
 
 def _bars(column: str) -> Progress:
-    """Return bars with a text before, and a column of rich's and the time left behind."""
+    """Return bars between a text, and a column of rich's with the time left."""
     from rich import progress
 
     columns = (

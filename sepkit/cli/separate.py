@@ -16,9 +16,10 @@ from sepkit.terminal import one_line, say
 
 if TYPE_CHECKING:
     from sepkit.audio.writing.encoding import BitDepth, Format
-    from sepkit.songs.batch import Result, Results, Watcher
-    from sepkit.songs.inputs import Song
-    from sepkit.songs.job import Progress, Wish
+    from sepkit.songs.batch import BatchEvents, BatchResult, SongResult
+    from sepkit.songs.inputs import InputSong
+    from sepkit.songs.pipeline import Progress, SeparationOptions
+
 
 PRESETS = {"karaoke": ("instrumental",), "acapella": ("vocals",), "drumless": ("no_drums",)}
 
@@ -47,14 +48,14 @@ PRESETS = {"karaoke": ("instrumental",), "acapella": ("vocals",), "drumless": ("
 @click.option("--no-residual", is_flag=True, help="Leave the residual out.")
 @click.option(
     "--format", "format_", type=click.Choice(["wav", "flac", "mp3", "ogg", "aiff", "stem.mp4"], case_sensitive=False),
-    help="Of the stems; stem.mp4 holds all of them. Default: the ending of -o, or wav.",
+    help="Of the stems; stem.mp4 holds all in one file. Default: the ending of -o, or wav.",
 )  # fmt: skip
 @click.option("--bit-depth", type=click.Choice(["16", "24", "float"]), help="Of wav, aiff and flac.  [default: 16]")
 @click.option(
     "--template", metavar="T", default="",
     help="Names of the files below -o, with {track}, {stem}, {artist}, {title}. Default: {track}/{stem}.",
 )  # fmt: skip
-@click.option("--start", type=click.FloatRange(min=0), metavar="S", default=0.0, help="Begin S seconds into the song.")
+@click.option("--start", type=click.FloatRange(min=0), metavar="S", default=0.0, help="Skip S seconds of each song.")
 @click.option(
     "--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Separate S seconds. Default: all."
 )
@@ -64,14 +65,14 @@ PRESETS = {"karaoke": ("instrumental",), "acapella": ("vocals",), "drumless": ("
 )  # fmt: skip
 @click.option(
     "--backend", type=click.Choice(["auto", "torch", "onnx"]), default="auto", show_default=True,
-    help="What runs the network; auto: ONNX Runtime on a CPU for models that can do without PyTorch.",
+    help="Runs the network; auto: ONNX Runtime on a CPU for models that need no PyTorch.",
 )  # fmt: skip
 @click.option(
     "--skip-existing", is_flag=True,
-    help="Skip songs whose stems are there, of the same song, model and settings; replace other stems of the song.",
+    help="Skip songs whose stems exist, of the same song, model and settings; replace other stems of the song.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace stems that exist.")
-@click.option("--report", is_flag=True, help="Also write report.html beside the stems, to see and to hear them.")
+@click.option("--report", is_flag=True, help="Also write report.html beside the stems: a page to see and to hear them.")
 @options.device
 def separate(
     inputs: tuple[Path, ...],
@@ -96,8 +97,7 @@ def separate(
 ) -> Report:
     """Separate songs into stems that add up to them, at their own rate, channels and length.
 
-    INPUT is an audio file, or a folder that is searched for them to the bottom. A bad file is reported, and the next
-    one is done.
+    INPUT is an audio file, or a folder, searched recursively. Unreadable files are reported and skipped.
     """
     from sepkit.audio.untrusted.decoder import Decoder
 
@@ -109,28 +109,30 @@ def separate(
         from sepkit.songs.batch import separate_files
         from sepkit.songs.separator import Separator
 
-        wish = wish_of(
+        options = options_of(
             output, stems, two_stems, preset, format_, bit_depth, template, start, duration, skip_existing, overwrite
         )
         if report:
-            _report_file(wish)
+            from sepkit.songs.report import report_file, write_report_of
+
+            report_file(options)  # refused before anything is separated
         share_one_heap()
         separator = Separator.load(locate(model), device, band=band, backend=backend, residual=residual)
-        if residual is None and not separator.residual and not (wish.stems or wish.two_stems):
+        if residual is None and not separator.residual and not (options.stems or options.two_stems):
             say("The stems of this model need not add up to the song. --residual NAME writes what they leave")
         with Display() as display:
-            results = separate_files(separator, decoder, inputs, wish, display.watcher())
-    return report_of(results, _write_report(results, wish) if report else None)
+            batch = separate_files(separator, decoder, inputs, options, display.events())
+    return report_of(batch, write_report_of(batch.songs, options) if report else None)
 
 
 def residual_of(name: str | None, *, no_residual: bool) -> str | None:
-    """Return the residual's name that --residual and --no-residual mean: none is empty, that of the model is None."""
+    """Return the residual's name that two options mean together: "" is no residual, None the model file's."""
     if name and no_residual:
         raise ConfigError("--residual and --no-residual contradict each other; give one")
     return "" if no_residual else name
 
 
-def wish_of(
+def options_of(
     output: Path,
     stems: str,
     two_stems: str,
@@ -142,10 +144,10 @@ def wish_of(
     duration: float | None,
     skip_existing: bool,
     overwrite: bool,
-) -> Wish:
-    """Return what the options of these names mean."""
-    from sepkit.songs.job import Wish
+) -> SeparationOptions:
+    """Return the options of a run that the command line's options of these names mean."""
     from sepkit.songs.output import Output
+    from sepkit.songs.pipeline import SeparationOptions
 
     if skip_existing and overwrite:
         raise ConfigError("--skip-existing and --overwrite contradict each other; give one")
@@ -153,38 +155,26 @@ def wish_of(
         raise ConfigError("--stems, --two-stems and --preset contradict each other; give one")
     wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip()) or PRESETS.get(preset or "", ())
     to = Output.of(output, format_, bit_depth, template)
-    return Wish(to, wanted, start, duration or 0.0, overwrite, skip_existing, two_stems)
-
-
-def _report_file(wish: Wish) -> None:
-    """Refuse a report that cannot be written, before anything is separated."""
-    from sepkit.songs.report import report_file
-
-    report_file(wish)
-
-
-def _write_report(results: Results, wish: Wish) -> Path:
-    from sepkit.songs.report import write_report_of
-
-    return write_report_of(results.songs, wish)
+    return SeparationOptions(to, wanted, start, duration or 0.0, overwrite, skip_existing, two_stems)
 
 
 class Display:
-    """Says on stderr how far the songs have come, and what is to be known of each as soon as it is.
+    """Context manager: the progress of a batch on stderr.
 
-    In a terminal a bar shows the song that is worked on; elsewhere, each of several songs has a line when it is done.
+    In a terminal a bar shows the current song; elsewhere, each of several songs has a line when it is done.
     """
 
     def __init__(self) -> None:
-        from sepkit.progress import Songs
+        from sepkit.progress import SongBars
 
-        self._bars = Songs()
+        self._bars = SongBars()
         self._songs = self._begun = self._done = 0
 
-    def watcher(self) -> Watcher:
-        from sepkit.songs.batch import Watcher
+    def events(self) -> BatchEvents:
+        """Return the callbacks that show the progress."""
+        from sepkit.songs.batch import BatchEvents
 
-        return Watcher(self._found, self._begin, self._tell)
+        return BatchEvents(self._found, self._begin, self._tell)
 
     def __enter__(self) -> Self:
         self._bars.__enter__()
@@ -199,67 +189,60 @@ class Display:
     def _found(self, songs: int) -> None:
         self._songs = songs
 
-    def _begin(self, song: Song) -> Progress:
+    def _begin(self, song: InputSong) -> Progress:
         self._begun += 1
         number = f"{self._begun}/{self._songs} " if self._songs > 1 else ""
-        return self._bars.watched(f"{number}{one_line(song.track)}")
+        return self._bars.begin(f"{number}{one_line(song.name)}")
 
-    def _tell(self, result: Result) -> None:
+    def _tell(self, result: SongResult) -> None:
         self._done += 1
-        if result.error:
+        if result.error or not result.stems:
             self._bars.say(f"Error: {one_line(result.error)}")
             return
-        if result.written and result.written.gain is not None and result.written.gain < 1:
-            factor = f"{result.written.gain:.3f}"
-            self._bars.say(
-                one_line(f"{result.input}: all stems turned down by the factor {factor}, or they would clip")
-            )
+        stems = result.stems
+        if stems.gain is not None and stems.gain < 1:
+            text = f"{result.input}: all stems turned down by the factor {stems.gain:.3f}, or they would clip"
+            self._bars.say(one_line(text))
         counted = f"{self._done}/{self._songs} " if self._songs > 1 and not self._bars.shown else ""
-        note = _note(result)
+        note = ""
+        if stems.reason:
+            note = f": {'skipped, its stems are' if stems.skipped else 'separated again;'} {stems.reason}"
         if counted or note:
             self._bars.say(one_line(f"{counted}{result.input}{note}"))
 
 
-def _note(result: Result) -> str:
-    """Return why stems that were there already count as these ones, or why they were replaced, to follow a path."""
-    if not result.written or not result.written.reason:
-        return ""
-    return f": {'skipped, its stems are' if result.written.skipped else 'separated again;'} {result.written.reason}"
-
-
-def report_of(results: Results, page: Path | None) -> Report:
-    """Return what became of all songs, for --json and for a person, and the exit code."""
-    failed = [result for result in results.songs if result.error]
-    skipped = [result for result in results.songs if result.written and result.written.skipped]
-    done = len(results.songs) - len(failed)
+def report_of(batch: BatchResult, page: Path | None) -> Report:
+    """Return the results of a batch as JSON, as lines of text, and as an exit code."""
+    failed = [result for result in batch.songs if result.error]
+    skipped = [result for result in batch.songs if result.stems and result.stems.skipped]
+    done = len(batch.songs) - len(failed)
     data: dict[str, Any] = {
-        "tracks": [
-            {
-                "input": str(result.input),
-                "files": {stem: str(file) for stem, file in (result.written.files if result.written else {}).items()},
-                "gain": result.written.gain if result.written else None,
-                "skipped": bool(result.written and result.written.skipped),
-                "reason": (result.written and result.written.reason) or None,
-                "error": result.error or None,
-            }
-            for result in results.songs
-        ],
+        "tracks": [_as_json(result) for result in batch.songs],
         "ok": done,
         "skipped": len(skipped),
         "failed": len(failed),
-        "left_out": [str(path) for path in results.left_out],
+        "left_out": [str(path) for path in batch.left_out],
         "report": str(page) if page else None,
     }
-    human = [
-        str(file)
-        for result in results.songs if result.written and not result.written.skipped
-        for file in dict.fromkeys(result.written.files.values())
-    ]  # fmt: skip
+    new = [result.stems for result in batch.songs if result.stems and not result.stems.skipped]
+    human = [str(file) for stems in new for file in dict.fromkeys(stems.files.values())]
     human += [str(page)] if page else []
-    if results.left_out:
-        human.append(f"{len(results.left_out)} files left out: stems that sepkit has made")
-    if len(results.songs) > 1 or skipped:
+    if batch.left_out:
+        human.append(f"{len(batch.left_out)} files left out: stems that sepkit has made")
+    if len(batch.songs) > 1 or skipped:
         there = f" ({len(skipped)} there already)" if skipped else ""
         human.append(f"{done} ok{there}, {len(failed)} failed")
-    code = failed[0].exit_code if len(results.songs) == len(failed) == 1 else int(bool(failed))
+    code = failed[0].exit_code if len(batch.songs) == len(failed) == 1 else int(bool(failed))
     return Report(data, human, exit_code=code)
+
+
+def _as_json(result: SongResult) -> dict[str, Any]:
+    stems = result.stems
+    return {
+        "input": str(result.input),
+        "files": {stem: str(file) for stem, file in stems.files.items()} if stems else {},
+        "gain": stems.gain if stems else None,
+        "skipped": stems.skipped if stems else False,
+        "reason": (stems.reason or None) if stems else None,
+        "error": result.error or None,
+    }

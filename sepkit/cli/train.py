@@ -1,6 +1,5 @@
 """`sepkit train`"""
 
-import os
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import click
 from sepkit.cli import options
 from sepkit.cli.command_line import rerun_command
 from sepkit.cli.verb import Report, Verb
+from sepkit.processes import is_first
 from sepkit.terminal import command, say
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def train(
     run_config = configs.load(
         config, overrides, configs.Shortcuts(data_dir=data_dir, target=target, batch_size=batch_size, epochs=epochs)
     )
-    if any(dataset.name == "synthetic" for dataset in run_config.datasets) and os.environ.get("RANK", "0") == "0":
+    if any(dataset.name == "synthetic" for dataset in run_config.datasets) and is_first():
         say("The songs are synthetic: to learn from your own, add --data-dir data/train")
     start = Start(resume=resume, resume_from=resume_from, overwrite=overwrite)
     outcome = begin(run_config, output_dir, torch.device(devices.choose(device)), start)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import shlex
 import signal
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 import click
 
 from sepkit.errors import ConfigError, SepkitError, reason
+from sepkit.processes import is_first
 from sepkit.terminal import Output, one_line, open_streams, print_json, print_report, program, say
 
 # Exit code of a program that writes into a pipe whose reader has gone.
@@ -58,10 +58,10 @@ class Verb(click.Command):
             known = isinstance(error, SepkitError)
             code = error.exit_code if isinstance(error, SepkitError) else 1
             text = str(error) if known else f"unexpected {reason(error)}; --debug shows where"
-            if _speaks() or code != ConfigError.exit_code:  # what is wrong with a config is so for every process
+            if is_first() or code != ConfigError.exit_code:  # what is wrong with a config is so for every process
                 _print_error(text, code, as_json=as_json)
             ctx.exit(code)
-        if _speaks():
+        if is_first():
             print_json(report.data) if as_json else print_report(report.human)
         ctx.exit(report.exit_code)
 
@@ -140,14 +140,9 @@ def _tidy_end() -> Iterator[None]:
 
 
 def _print_error(text: str, code: int, *, as_json: bool) -> None:
-    if as_json and _speaks():
+    if as_json and is_first():
         print_json({"error": text, "exit_code": code})
     say(f"Error: {one_line(text)}")
-
-
-def _speaks() -> bool:
-    """Of the processes that torchrun has started, one reports."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _help_hint(error: click.ClickException) -> str:

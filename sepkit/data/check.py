@@ -17,7 +17,7 @@ from sepkit.data.song import SAME_LENGTH
 from sepkit.data.sounds import known_sounds
 from sepkit.datasets.stem_names import MIXTURE
 from sepkit.errors import SepkitError
-from sepkit.progress import watched
+from sepkit.progress import with_bar
 from sepkit.track import AudioFile, Track
 
 SPLITS = ("train", "validation", "test")
@@ -91,7 +91,7 @@ def check(config: RunConfig, workers: int) -> Check:
         for name, split, track in tracks
     ]
     jobs = [(_pieces(song), tuple(song.track.overlapping)) for song in songs]
-    compared = list(watched(each(_compared, jobs, workers), len(songs), "Comparing mixtures and stems"))
+    compared = list(with_bar(each(_compared, jobs, workers), len(songs), "Comparing mixtures and stems"))
     songs = [
         song if isinstance(result, SepkitError) else replace(song, compared=result)
         for song, result in zip(songs, compared, strict=True)

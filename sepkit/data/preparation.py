@@ -17,7 +17,7 @@ from sepkit.data.parallel import each
 from sepkit.data.song import Song
 from sepkit.data.sounds import with_sounding
 from sepkit.errors import CorpusError, SepkitError
-from sepkit.progress import watched
+from sepkit.progress import with_bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def _prepare(config: RunConfig, workers: int, folder: Path, say: Callable[[str],
     _check_space(missing, audio, folder, say)
     try:
         with closing(each(partial(_write, audio=audio), missing, workers)) as results:
-            shown = watched(results, len(missing), "Preparing songs")
+            shown = with_bar(results, len(missing), "Preparing songs")
             errors = [(song, error) for song, error in zip(missing, shown, strict=True) if error]
     finally:  # an interrupt ends the workers in the middle of a song
         prepared.remove_leftovers()

@@ -13,7 +13,7 @@ from sepkit.cache.file_facts import find_facts
 from sepkit.data.parallel import each, in_threads
 from sepkit.data.song import Song, Span, raise_unusable
 from sepkit.errors import SepkitError
-from sepkit.progress import watched
+from sepkit.progress import with_bar
 from sepkit.track import AudioFile
 
 Fact = dict[str, Any]
@@ -60,7 +60,7 @@ def _end(file: AudioFile) -> bool | SepkitError:
 
 
 def _find(files: Sequence[AudioFile], workers: int) -> Iterator[Fact | SepkitError]:
-    return watched(each(_listen, files, workers), len(files), "Listening where stems sound")
+    return with_bar(each(_listen, files, workers), len(files), "Listening where stems sound")
 
 
 def _listen(file: AudioFile) -> Fact | SepkitError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.errors import CacheError, ModelFileError, SepkitError, reason
 from sepkit.export import sealed
+from sepkit.processes import child_environment, is_first
 from sepkit.terminal import say
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def prepare_export(path: Path) -> None:
 
     Of the processes that torchrun has started, the first does it.
     """
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first():
         return
     try:
         model = model_file.load(path)
@@ -78,10 +78,9 @@ def _found(model: ModelFile) -> bytes | None:
 
 
 def _made_elsewhere(model: ModelFile) -> bytes:
-    # The path of this process, and not the working folder, where an untrusted numpy.py may lie.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-P", "-m", "sepkit.export.process", str(model.path)]
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)  # noqa: S603
+    env = child_environment()
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)  # noqa: S603
     if done.returncode == 0 and sealed.model_of(done.stdout) == model.checksum:
         return done.stdout
     if done.returncode == 0:

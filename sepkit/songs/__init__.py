@@ -1,1 +1,1 @@
-"""Files alone: songs in, stems out, and the separator that users know."""
+"""Songs and stems as files, and the separator of the Python API."""

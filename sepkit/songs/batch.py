@@ -1,4 +1,4 @@
-"""Many songs, one after the other: a bad one is reported, and the next one is done."""
+"""Many songs, one after the other: a song that fails is reported, and the next one is separated."""
 
 from __future__ import annotations
 
@@ -6,173 +6,167 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import ConfigError, SepkitError, reason
-from sepkit.songs.growing import GrowingStems
-from sepkit.songs.inputs import Song, find_songs
-from sepkit.songs.job import Job, Plan, Progress, Wish, Written
+from sepkit.songs.inputs import InputSong, find_songs
+from sepkit.songs.pipeline import Pipeline, Plan, Progress, SeparationOptions, StemFiles
+from sepkit.songs.raw_stems import RawStems
 from sepkit.songs.signal_separator import SignalSeparator
 from sepkit.songs.work_folder import WorkFolder
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one input: its stems, or why it failed."""
+class SongResult:
+    """The outcome of one song: its stems, or the reason of its failure."""
 
     input: Path
-    written: Written | None = None
+    stems: StemFiles | None = None
     error: str = ""
     exit_code: int = 0
 
+    @classmethod
+    def failed(cls, song: InputSong, error: Exception) -> SongResult:
+        """Return the result of a song that ended with an error."""
+        if isinstance(error, SepkitError):
+            return cls(song.path, None, str(error), error.exit_code)
+        return cls(song.path, None, f"{song.path}: {reason(error)}", 1)
+
 
 @dataclass(slots=True)
-class Watcher:
-    """Told what happens while it happens. The default tells nobody."""
+class BatchEvents:
+    """Callbacks for the events of a batch. The defaults do nothing."""
 
     found: Callable[[int], None] = lambda _: None
-    """How many songs there are."""
-    begun: Callable[[Song], Progress] = lambda _: lambda *_: None
-    """A song; returns what is told how far it has come."""
-    done: Callable[[Result], None] = lambda _: None
-    """What became of a song."""
+    """The number of songs is known."""
+    begun: Callable[[InputSong], Progress] = lambda _: lambda *_: None
+    """A song begins; returns its progress callback."""
+    done: Callable[[SongResult], None] = lambda _: None
 
 
 @dataclass(slots=True)
-class Results:
-    """What became of all songs, and the stems of sepkit's that were found in folders and are no songs."""
+class BatchResult:
+    """The results of all songs, and the files that were left out: stems of sepkit's in the folders of songs."""
 
-    songs: list[Result] = field(default_factory=list)
+    songs: list[SongResult] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
 
 
-def separate_one(separator: SignalSeparator, song: Song, wish: Wish) -> Written:
-    """Separate one song as wished.
+def separate_one(separator: SignalSeparator, song: InputSong, options: SeparationOptions) -> StemFiles:
+    """Separate one song.
 
     Raises:
         AudioError: the song cannot be read, or the stems cannot be written.
         ConfigError: a stem that the model does not make, or output that exists.
     """
-    _check(separator, [song], [song.path], wish)
-    with Decoder() as decoder, WorkFolder(wish.output.root) as work, work.part() as folder:
-        job = Job(separator, decoder, wish, frozenset([song.path.resolve()]))
-        plan = job.plan(song)
-        if plan.action == "skip":
-            return plan.skipped
-        return job.finish(plan, job.grow(plan, folder, lambda *_: None), folder)
+    with Decoder() as decoder:
+        pipeline = pipeline_of(separator, decoder, [song], [song.path], options)
+        with WorkFolder(options.output.root) as work, work.part() as folder:
+            plan = pipeline.plan(song)
+            return pipeline.finish(plan, pipeline.grow(plan, folder, lambda *_: None), folder)
 
 
 def separate_files(
-    separator: SignalSeparator, decoder: Decoder, inputs: Sequence[Path], wish: Wish, watcher: Watcher
-) -> Results:
-    """Separate songs, files and those in folders, as wished.
+    separator: SignalSeparator,
+    decoder: Decoder,
+    inputs: Sequence[Path],
+    options: SeparationOptions,
+    events: BatchEvents,
+) -> BatchResult:
+    """Separate songs: files, and those in folders.
 
     Raises:
         AudioError: an output folder that cannot be written.
         ConfigError: a stem that the model does not make, one output file for several songs or stems, or an output
             folder that is the songs' own.
     """
-    job, songs = job_of(separator, decoder, inputs, wish)
-    watcher.found(len(songs))
-    with WorkFolder(wish.output.root) as work:
-        return _Run(job, work, watcher).all(songs)
+    songs = find_songs(inputs)
+    pipeline = pipeline_of(separator, decoder, songs, inputs, options)
+    events.found(len(songs))
+    with WorkFolder(options.output.root) as work:
+        return _Run(pipeline, work, events).all(songs)
 
 
-def job_of(separator: SignalSeparator, decoder: Decoder, inputs: Sequence[Path], wish: Wish) -> tuple[Job, list[Song]]:
-    """Return what separates the songs of a batch, and the songs.
+def pipeline_of(
+    separator: SignalSeparator,
+    decoder: Decoder,
+    songs: Sequence[InputSong],
+    inputs: Sequence[Path],
+    options: SeparationOptions,
+) -> Pipeline:
+    """Return the pipeline of songs that were found in `inputs`.
 
     Raises:
-        ConfigError: see `separate_files`.
+        ConfigError: options that are wrong for every song, see `separate_files`.
     """
-    songs = find_songs(inputs)
-    _check(separator, songs, inputs, wish)
-    return Job(separator, decoder, wish, frozenset(song.path.resolve() for song in songs)), songs
+    output, wanted = options.output, options.wanted(separator)
+    if output.one_file and len(songs) > 1:
+        raise ConfigError(f"-o {output.path} names one file, for {len(songs)} songs; name a folder")
+    if output.one_file and (options.stems or options.two_stems) and len(wanted) > 1 and not output.all_in_one:
+        raise ConfigError(f"-o {output.path} names one file, for {len(wanted)} stems; name a folder")
+    own = {(path if path.is_dir() else path.parent).resolve() for path in inputs}
+    if not output.one_file and output.path.resolve() in own and not options.overwrite:
+        raise ConfigError(
+            f"-o {output.path} is the folder of the songs; give another -o, or --overwrite to write there"
+        )
+    return Pipeline(separator, decoder, options, frozenset(song.path.resolve() for song in songs))
 
 
 @dataclass(slots=True)
 class _Run:
-    job: Job
+    pipeline: Pipeline
     work: WorkFolder
-    watcher: Watcher
-    results: Results = field(default_factory=Results)
-    _converting: list[GrowingStems] = field(default_factory=list)
+    events: BatchEvents
+    result: BatchResult = field(default_factory=BatchResult)
+    _converting: list[RawStems] = field(default_factory=list)
 
-    def all(self, songs: Sequence[Song]) -> Results:
-        """Separate songs one after the other; while one is written as what the user gets, the next one is computed."""
-        before: Future[Result] | None = None
+    def all(self, songs: Sequence[InputSong]) -> BatchResult:
+        """Separate songs one after the other; while one is converted, the network runs on the next."""
+        before: Future[SongResult] | None = None
         with ThreadPoolExecutor(1) as finisher:
             try:
                 for song in songs:
-                    now = self._begin(song, finisher)
+                    finish = self._begin(song)
+                    now = finish and finisher.submit(finish)
                     self._note(before)
                     before = now
                 self._note(before)
             except BaseException:
-                for stems in list(self._converting):  # the finisher takes them out meanwhile
-                    stems.abandon()
+                for raw in list(self._converting):  # the finisher takes them out meanwhile
+                    raw.abandon()
                 raise
-        return self.results
+        return self.result
 
-    def _note(self, future: Future[Result] | None) -> None:
+    def _note(self, future: Future[SongResult] | None) -> None:
         if future is not None:
             result = future.result()
-            self.results.songs.append(result)
-            self.watcher.done(result)
+            self.result.songs.append(result)
+            self.events.done(result)
 
-    def _begin(self, song: Song, finisher: ThreadPoolExecutor) -> Future[Result] | None:
-        """Return the result to come, for what is left to be done is writing the files; None if it is no song."""
-        stack = ExitStack()
-        try:
-            plan = self.job.plan(song)
-            if plan.action == "leave out":
-                self.results.left_out.append(song.path)
-                return None
-            if plan.action == "skip":
-                return _known(Result(song.path, plan.skipped))
-            folder = stack.enter_context(self.work.part())
-            stems = self.job.grow(plan, folder, self.watcher.begun(song))
-        except Exception as error:  # noqa: BLE001  whatever one song does, the next one is done
-            stack.close()
-            return _known(failed(song, error))
-        except BaseException:
-            stack.close()
-            raise
-        self._converting.append(stems)
-        return finisher.submit(self._end, plan, stems, folder, stack)
+    def _begin(self, song: InputSong) -> Callable[[], SongResult] | None:
+        """Separate a song; return the function that converts its stems, or None if it is left out."""
+        with ExitStack() as stack:
+            try:
+                plan = self.pipeline.plan(song)
+                if plan.action == "leave out":
+                    self.result.left_out.append(song.path)
+                    return None
+                if plan.action == "skip":
+                    return partial(SongResult, song.path, plan.skipped)
+                folder = stack.enter_context(self.work.part())
+                raw = self.pipeline.grow(plan, folder, self.events.begun(song))
+            except Exception as error:  # noqa: BLE001  the next song is separated, whatever fails here
+                return partial(SongResult.failed, song, error)
+            self._converting.append(raw)
+            return partial(self._end, plan, raw, folder, stack.pop_all())
 
-    def _end(self, plan: Plan, stems: GrowingStems, folder: Path, stack: ExitStack) -> Result:
+    def _end(self, plan: Plan, raw: RawStems, folder: Path, stack: ExitStack) -> SongResult:
         with stack:
             try:
-                return Result(plan.song.path, self.job.finish(plan, stems, folder))
+                return SongResult(plan.song.path, self.pipeline.finish(plan, raw, folder))
             except Exception as error:  # noqa: BLE001
-                return failed(plan.song, error)
+                return SongResult.failed(plan.song, error)
             finally:
-                self._converting.remove(stems)
-
-
-def _known(result: Result) -> Future[Result]:
-    future: Future[Result] = Future()
-    future.set_result(result)
-    return future
-
-
-def failed(song: Song, error: Exception) -> Result:
-    """Return the result of a song that has failed."""
-    if isinstance(error, SepkitError):
-        return Result(song.path, None, str(error), error.exit_code)
-    return Result(song.path, None, f"{song.path}: {reason(error)}", 1)
-
-
-def _check(separator: SignalSeparator, songs: Sequence[Song], inputs: Sequence[Path], wish: Wish) -> None:
-    """Refuse what would be wrong for every song."""
-    output, wanted = wish.output, wish.wanted(separator)
-    if output.one_file and len(songs) > 1:
-        raise ConfigError(f"-o {output.path} names one file, for {len(songs)} songs; name a folder")
-    if output.one_file and (wish.stems or wish.two_stems) and len(wanted) > 1 and not output.all_in_one:
-        raise ConfigError(f"-o {output.path} names one file, for {len(wanted)} stems; name a folder")
-    own = {(path if path.is_dir() else path.parent).resolve() for path in inputs}
-    if not output.one_file and output.path.resolve() in own and not wish.overwrite:
-        raise ConfigError(
-            f"-o {output.path} is the folder of the songs; give another -o, or --overwrite to write there"
-        )
+                self._converting.remove(raw)

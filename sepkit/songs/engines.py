@@ -1,4 +1,4 @@
-"""A model's networks for songs of any kind: at the song's own rate, and in ONNX Runtime where these are possible."""
+"""The choice of an engine for songs of a rate and a channel count: full band, and ONNX Runtime, where possible."""
 
 from __future__ import annotations
 

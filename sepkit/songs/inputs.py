@@ -1,4 +1,4 @@
-"""Which songs are meant: files as they are given, folders searched to the bottom; and a name for each."""
+"""The songs of a run: files as given, folders searched recursively, and a unique name for each."""
 
 import os
 from collections import Counter
@@ -12,29 +12,34 @@ from sepkit.audio.search import walk
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
-    """A file, and the name of its track, with the folders between it and the searched one: no two of a batch are alike.
+class InputSong:
+    """A song to separate.
 
-    `searched` tells a file that a search has found from one that was named.
+    Attributes:
+        path: Its file.
+        name: Unique within a run; with the folders between the searched one and the file.
+        searched: The file was found in a folder, not given.
     """
 
     path: Path
-    track: str
+    name: str
     searched: bool = False
 
 
-def find_songs(inputs: Sequence[Path]) -> list[Song]:
+def find_songs(inputs: Sequence[Path]) -> list[InputSong]:
     """Return the songs of files and folders, each once, in their order; folders are sorted by path.
 
-    A file that does not exist, and a folder without songs, is one as well: it fails when its turn comes.
+    A missing file and a folder without songs are songs as well: they fail when their turn comes.
     """
-    found: dict[Path, tuple[Path, Path | None]] = {}
+    found: dict[Path, _Found] = {}
     for path in inputs:
         for file in sorted(file for _, files in walk(path) for file in files) or [path]:
-            within = path if file != path else None
-            found.setdefault(Path(os.path.abspath(file)), (file, within))  # noqa: PTH100  two links are two songs
-    tracks = _told_apart(list(found.values()))
-    return [Song(path, track, within is not None) for (path, within), track in zip(found.values(), tracks, strict=True)]
+            folder = path if file != path else None
+            found.setdefault(Path(os.path.abspath(file)), (file, folder))  # noqa: PTH100  two links are two songs
+    names = _unique_names(list(found.values()))
+    return [
+        InputSong(path, name, folder is not None) for (path, folder), name in zip(found.values(), names, strict=True)
+    ]
 
 
 def track_name(path: Path) -> str:
@@ -43,28 +48,28 @@ def track_name(path: Path) -> str:
 
 
 def key_of_name(name: str) -> str:
-    """Return what is equal for names that some file system takes for one: other case, accents composed or not."""
+    """Return a key that is equal for names that some file system does not distinguish: case, composed accents."""
     return normalize("NFC", name).casefold()
 
 
-# A file, and the folder whose search has found it.
-Found = tuple[Path, Path | None]
+# A file, and the searched folder that holds it.
+_Found = tuple[Path, Path | None]
 
 
-def _told_apart(files: Sequence[Found]) -> list[str]:
-    """Name each song by its place in the searched folder, and as much more as tells it from the others."""
+def _unique_names(files: Sequence[_Found]) -> list[str]:
+    """Name each song by its place in the searched folder, with more of its path where names collide."""
     names = [_named(file, track_name(file[0])) for file in files]
     for key, songs in Counter(map(key_of_name, names)).items():
         if songs > 1:
             group = [number for number, name in enumerate(names) if key_of_name(name) == key]
             others = {key_of_name(name) for name in names} - {key}
-            for number, name in zip(group, _within([files[number] for number in group], others), strict=True):
+            for number, name in zip(group, _longer_names([files[number] for number in group], others), strict=True):
                 names[number] = name
     return names
 
 
-def _within(files: Sequence[Found], taken: set[str]) -> list[str]:
-    """Return names for songs of one name that differ from each other, and from those that are taken."""
+def _longer_names(files: Sequence[_Found], taken: set[str]) -> list[str]:
+    """Return names that differ from each other and from `taken`, for songs of one short name."""
     ways: list[Callable[[Path], str]] = [
         lambda path: path.name,
         lambda path: f"{path.resolve().parent.name}-{track_name(path)}",
@@ -77,13 +82,13 @@ def _within(files: Sequence[Found], taken: set[str]) -> list[str]:
             return names
     names, taken = [], set(taken)
     for file in files:
-        plain = _named(file, track_name(file[0]))
-        numbered = chain([plain], (f"{plain}-{number}" for number in count(2)))
+        short = _named(file, track_name(file[0]))
+        numbered = chain([short], (f"{short}-{number}" for number in count(2)))
         names.append(next(name for name in numbered if key_of_name(name) not in taken))
         taken.add(key_of_name(names[-1]))
     return names
 
 
-def _named(file: Found, name: str) -> str:
-    path, within = file
-    return name if within is None else (path.relative_to(within).parent / name).as_posix()
+def _named(file: _Found, name: str) -> str:
+    path, folder = file
+    return name if folder is None else (path.relative_to(folder).parent / name).as_posix()

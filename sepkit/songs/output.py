@@ -1,4 +1,4 @@
-"""Where the stems of songs go, and as what: a folder and a template for their names, or one file."""
+"""The output of a run: a folder and a template for the names of stems, or one file; and their format."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,19 +17,19 @@ from sepkit.songs.work_folder import PREFIX
 FORMATS: tuple[Format, ...] = get_args(Format)
 FIELDS = ("track", "stem", "artist", "title")
 ONE_FILE_EACH, ALL_IN_ONE = "{track}/{stem}", "{track}"
-"""The default templates: of a file for each stem, and of one for all of them."""
+"""The default templates: with a file for each stem, and with one for all of them."""
 
 # Bytes of a file name, on most file systems.
 _LONGEST = 255
-# Bytes that stay at the end of a name that is too long: the stem may stand there.
+# Bytes kept at the end of a name that is too long: they may hold the stem.
 _KEPT_END = 60
-# What some file system does not take in a name; tags may hold anything.
+# Refused in names by some file system; tags may hold anything.
 _NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What becomes of the stems.
+    """The places and the format of stems.
 
     `path` is a folder, in which `template` names the files, or one file (`one_file`) for the first stem, or for all of
     them if the format holds several.
@@ -42,7 +42,7 @@ class Output:
 
     @classmethod
     def of(cls, path: Path, format: Format | None, bit_depth: BitDepth | None, template: str = "") -> "Output":  # noqa: A002
-        """Return what `-o`, `--format`, `--bit-depth` and `--template` (empty: the default) mean together.
+        """Return the output that `-o`, `--format`, `--bit-depth` and `--template` (empty: the default) mean together.
 
         Raises:
             ConfigError: they contradict each other, or the template has a field that does not exist.
@@ -67,7 +67,7 @@ class Output:
 
     @property
     def all_in_one(self) -> bool:
-        """Whether one file holds all stems of a song."""
+        """One file holds all stems of a song."""
         return self.encoding.format == "stem.mp4"
 
     def targets(self, track: str, tags: Tags, stems: Sequence[str]) -> dict[str, Path]:
@@ -80,10 +80,10 @@ class Output:
 
     def _file(self, values: dict[str, str]) -> Path:
         *folders, name = self.template.format(**values).split("/")
-        return self.path.joinpath(*map(component, folders), component(name, f".{self.encoding.format}"))
+        return self.path.joinpath(*map(safe_name, folders), safe_name(name, f".{self.encoding.format}"))
 
     def check(self, files: Iterable[Path], *, overwrite: bool) -> None:
-        """Raise ConfigError unless files may be written: nothing in the way, no link that leads elsewhere."""
+        """Raise ConfigError for files that exist, unless they may be replaced, for folders and for symbolic links."""
         for file in files:
             places = [file] if self.one_file else [file, *file.parents]
             links = [place for place in places if place.is_relative_to(self.path) and place.is_symlink()]
@@ -119,7 +119,7 @@ def _check_template(template: str, format: Format) -> None:  # noqa: A002
 
 
 def _problem(template: str) -> str:
-    """Return what is wrong with a template, or nothing."""
+    """Return the fault of a template, or an empty string."""
     try:
         parts = list(Formatter().parse(template))
     except ValueError:
@@ -141,10 +141,10 @@ def _in_name(text: str) -> str:
     return _NOT_IN_NAMES.sub("_", " ".join(text.split()))
 
 
-def component(name: str, ending: str = "") -> str:
-    """Return a part of a path that does not lead out, as ".." would, is no work folder, and is not too long.
+def safe_name(name: str, ending: str = "") -> str:
+    """Return a part of a path that stays in its folder, unlike "..", is no work folder, and is not too long.
 
-    In the middle of a name that is, some of it makes room for a number that stands for all of it.
+    The middle of a name that is too long is replaced by a hash of the name.
     """
     if not name.strip(". ") or name.startswith(PREFIX):
         name = f"_{name}"

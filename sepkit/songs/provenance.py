@@ -1,6 +1,6 @@
 """Provenance of a stem, kept in its comment: keys of the song's content, of the model and of the settings; its frames.
 
-They stand in the file itself, so they move with it, and what else is in the folder does not matter.
+A comment is in the file itself, so it moves with it.
 """
 
 import hashlib
@@ -30,24 +30,24 @@ class Provenance(NamedTuple):
 
     @classmethod
     def of(cls, song: Path, model: str, settings: dict[str, Any]) -> Self:
-        """Return the keys of what a model (by its checksum) makes of a song with settings (JSON values)."""
+        """Return the keys of a song, of a model (by its checksum) and of settings (JSON values)."""
         with song.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         return cls(content[:32], _key(model), _key(settings))
 
     def comment(self, frames: int) -> str:
-        """Return the comment of a file of so many frames."""
+        """Return the comment of a file with a number of frames."""
         return f"sepkit {self.song} {self.model} {self.settings} {frames}"
 
 
 class StemOnDisk(NamedTuple):
-    """A stem that was found: what it says that it was made of, and whether all of it is there."""
+    """A stem that was found: the provenance that it states, and whether it is complete."""
 
     provenance: Provenance
     complete: bool
 
     def difference(self, wanted: Provenance) -> str:
-        """Return what keeps it from being the wanted stem, such as "was made by another model"; "" if nothing does."""
+        """Return its difference from the wanted stem, such as "was made by another model"; "" if there is none."""
         if self.provenance.song != wanted.song:
             return "was made from another song, or before this one was changed"
         made = [
@@ -67,8 +67,8 @@ def is_stem(tags: Tags) -> bool:
 def read_stem(file: Path, sample_rate: int, decoder: Decoder) -> StemOnDisk | None:
     """Return the stem in a file; None if sepkit has not made it.
 
-    It is complete if it has this rate in Hz, and states and holds the frames that it was made with: a torn mp3 is one
-    whose frames had to be counted.
+    It is complete if it has this rate in Hz, and states and holds the frames that it was made with: the frames of a
+    truncated mp3 have to be counted.
     """
     try:
         info = decoder.header(file)
@@ -86,7 +86,7 @@ def read_stem(file: Path, sample_rate: int, decoder: Decoder) -> StemOnDisk | No
 
 
 def provenance_in_head(file: Path) -> Provenance | None:
-    """Return the keys at the start of a file that cannot be read: a stem that was cut short is still sepkit's."""
+    """Return the keys at the start of an unreadable file: a truncated stem is still sepkit's."""
     with suppress(OSError):
         if file.is_file():
             with file.open("rb") as content:

@@ -1,4 +1,4 @@
-"""Complete files take their names: all or none, and never over a file that nobody said may be replaced."""
+"""Complete files take their names: all or none, and never over a file that may not be replaced."""
 
 import os
 import shutil
@@ -12,8 +12,8 @@ from sepkit.errors import ConfigError
 def publish(finished: Mapping[Path, Path], aside: Path, *, overwrite: bool) -> None:
     """Give {complete file: target} their names. All files are in one folder; so is `aside`, which must not exist yet.
 
-    Where all targets are in one folder that does not exist, it appears with all of them at once. Else they appear one
-    by one; if one cannot, those before it go, and what was there comes back.
+    If all targets are in one folder that does not exist, it appears with all of them at once. Else they appear one by
+    one; after a failure all are removed, and earlier files restored.
 
     Raises:
         ConfigError: a target has appeared meanwhile, and `overwrite` is not set.
@@ -40,7 +40,7 @@ def publish(finished: Mapping[Path, Path], aside: Path, *, overwrite: bool) -> N
 
 
 def _kept(target: Path, copy: Path) -> Path | None:
-    """Keep what is at `target` under another name as well."""
+    """Keep an earlier file under another name as well."""
     if not target.exists():
         return None
     try:
@@ -65,7 +65,7 @@ def _put(path: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def _undo(done: list[tuple[Path, Path | None]]) -> None:
-    """Take back what was put there, and give back what was there before."""
+    """Remove new files, and restore earlier ones."""
     for target, before in done:
         target.unlink(missing_ok=True)
         if before is not None:

@@ -1,4 +1,4 @@
-"""The separator that users know: signals, and audio files of any length."""
+"""The separator of the Python API: signals, and audio files of any length."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from sepkit.audio.writing.encoding import BitDepth, Format
 from sepkit.songs.batch import separate_one
-from sepkit.songs.inputs import Song, track_name
-from sepkit.songs.job import Wish, Written
+from sepkit.songs.inputs import InputSong, track_name
 from sepkit.songs.output import Output
+from sepkit.songs.pipeline import SeparationOptions, StemFiles
 from sepkit.songs.signal_separator import SignalSeparator
 
 
 class Separator(SignalSeparator):
-    """Separates signals, and files, with one model."""
+    """Separates signals and files with one model."""
 
     def separate_file(
         self,
@@ -29,14 +29,14 @@ class Separator(SignalSeparator):
         duration: float = 0.0,
         overwrite: bool = False,
         track: str = "",
-    ) -> Written:
+    ) -> StemFiles:
         """Separate an audio file of any length into `output`.
 
         Args:
             path: The song.
             output: A folder that gets `<track>/<stem>.<format>`, or a file name with an audio ending that gets the
                 first stem alone.
-            stems: Which of `available` to write; those of `stems` if empty.
+            stems: Those of `available` to write; `stems` if empty.
             two_stems: A source, to write it and its complement instead of `stems`.
             format: "wav" (the default), "flac", "mp3", "ogg", "aiff" or "stem.mp4".
             bit_depth: "16" (the default), "24" or "float", where the format has one.
@@ -51,5 +51,5 @@ class Separator(SignalSeparator):
             ConfigError: a stem that the model does not make, or output that exists.
         """
         to = Output.of(Path(output), format, bit_depth, template)
-        wish = Wish(to, stems, start, duration, overwrite, two_stems=two_stems)
-        return separate_one(self, Song(Path(path), track or track_name(Path(path))), wish)
+        options = SeparationOptions(to, stems, start, duration, overwrite, two_stems=two_stems)
+        return separate_one(self, InputSong(Path(path), track or track_name(Path(path))), options)

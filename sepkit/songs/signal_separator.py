@@ -1,4 +1,4 @@
-"""A model file and a signal in, stems that add up to the signal out, block by block."""
+"""Separate signals with a model file, block by block, into stems that add up to the signal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_ENGINES = 2
 class SignalSeparator:
     """Separates signals with one model.
 
-    The network runs at the song's own rate and on its own channels where the model can do that ("full" band);
+    The network runs at the song's own rate and on its own channels if the model can do that ("full" band);
     otherwise, or with `band="model"`, the song is resampled to the rate that the model was trained at, and back.
     """
 
@@ -77,7 +77,7 @@ class SignalSeparator:
     @property
     def available(self) -> tuple[str, ...]:
         """All stems that can be asked for: `stems`, and the complement of each source."""
-        return tuple(self._recipes)
+        return tuple(self.recipes)
 
     def complement(self, source: str) -> str:
         """Return the name of the mixture minus one source: "instrumental" of vocals, "no_drums" of drums.
@@ -89,6 +89,14 @@ class SignalSeparator:
         taken = self.stems if len(self.sources) > 1 else self.sources  # of one source, it is the residual
         names = ("instrumental" if source == "vocals" else f"no_{source}", f"no_{source}", f"without_{source}")
         return next(name for name in names if name not in taken)
+
+    @property
+    def recipes(self) -> dict[str, Recipe]:
+        """The way to make each of `available` from the sources and the mixture."""
+        recipes: dict[str, Recipe] = {source: number for number, source in enumerate(self.sources)}
+        if self.residual:
+            recipes[self.residual] = slice(None)
+        return recipes | {self.complement(source): slice(n, n + 1) for n, source in enumerate(self.sources)}
 
     @property
     def settings(self) -> SeparateSettings:
@@ -110,7 +118,7 @@ class SignalSeparator:
     def stream(
         self, blocks: Iterable[Signal], sample_rate: int, stems: Sequence[str] = ()
     ) -> Generator[dict[str, Signal], None, None]:
-        """Separate a song that comes in blocks [channel, any] into blocks of its stems, as soon as they are known.
+        """Separate blocks [channel, any] of a song into blocks of its stems, as soon as these are known.
 
         `stems` are some of `available`; those of `stems` if empty. Memory does not depend on the length, and the
         samples do not depend on the blocks.
@@ -137,22 +145,15 @@ class SignalSeparator:
                 raise ConfigError(f'the model makes no stem "{name}".{did_you_mean(name, known)} It makes: {listed}')
 
     def prepare(self) -> None:
-        """Do now what the first use of a model takes, and what several processes would all do."""
+        """Export the network now, if it needs that: several processes to come would all do it."""
         self._networks.prepare()
 
     def engine(self, sample_rate: int, channels: int) -> Engine:
-        """Return what runs the network for songs of this kind."""
+        """Return the engine that runs the network for songs of a rate and a channel count."""
         kind = sample_rate, channels
         engine = self._engines.pop(kind, None) or self._networks.engine(*kind)
         self._engines = dict([*self._engines.items(), (kind, engine)][-_MOST_ENGINES:])
         return engine
-
-    @property
-    def _recipes(self) -> dict[str, Recipe]:
-        recipes: dict[str, Recipe] = {source: number for number, source in enumerate(self.sources)}
-        if self.residual:
-            recipes[self.residual] = slice(None)
-        return recipes | {self.complement(source): slice(n, n + 1) for n, source in enumerate(self.sources)}
 
     def _stream(
         self, blocks: Iterable[Samples], sample_rate: int, stems: Sequence[str]
@@ -162,12 +163,12 @@ class SignalSeparator:
         first = next(coming, None)
         if first is not None:
             engine = self.engine(sample_rate, len(first))
-            recipes = [self._recipes[stem] for stem in stems]
+            recipes = [self.recipes[stem] for stem in stems]
             yield from separated(engine, chain([first], coming), sample_rate, recipes)
 
 
 def _as_array(signal: Any) -> tuple[Samples, Callable[[Samples], Any]]:
-    """Return a signal as an array, and what makes of an array what the signal was."""
+    """Return a signal as an array, and the function that converts arrays to the kind of the signal."""
     if isinstance(signal, np.ndarray):
         return signal.astype(np.float32, copy=False), _same
     import torch

@@ -23,7 +23,7 @@ _TO_LOCK = 60.0
 
 
 class WorkFolder:
-    """A folder of this process alone, on the disk of `root`. What a killed process has left in `root` is removed.
+    """A folder of this process alone, on the disk of `root`. Folders that a killed process has left there are removed.
 
     Raises:
         AudioError: `root` cannot be written.
@@ -50,7 +50,7 @@ class WorkFolder:
 
     @contextmanager
     def part(self) -> Iterator[Path]:
-        """Yield a new folder for one song, which is removed at the end with all that is left in it."""
+        """Yield a new folder for one song; it is removed at the end with all its content."""
         folder = Path(mkdtemp(dir=self._path))
         folder.chmod(self._permissions)
         try:
@@ -76,7 +76,7 @@ def _locked(root: Path) -> tuple[Path, FileLock]:
 
 
 def _remove_leftovers(root: Path) -> None:
-    """Remove folders whose lock nobody holds; and, where a process was killed before it made one, if they are empty."""
+    """Remove folders whose lock is free, and empty ones that have had no lock for a while."""
     for folder in root.iterdir():
         if not _NAME.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
             continue

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 from multiprocessing.reduction import ForkingPickler
-from os import environ, pathsep
+from os import environ
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ import pytest
 from sepkit.audio.probe import probe
 from sepkit.component import DatasetConfig, check_stem_name
 from sepkit.errors import AudioError, CorpusError, reason
+from sepkit.processes import child_environment
 from sepkit.testing.promises import Promises
 from sepkit.track import AudioFile, Stream, Track
 
@@ -175,11 +176,7 @@ class DatasetPromises(Promises):
             f"tracks = {kind.__qualname__}.model_validate_json(sys.argv[1]).tracks('all'); "
             "print(*[track.name for track in tracks], sep='\\0', end='')"
         )
-        env = {
-            **environ,
-            "PYTHONPATH": pathsep.join(filter(None, sys.path)),
-            "PYTHONHASHSEED": "2" if environ.get("PYTHONHASHSEED") == "1" else "1",
-        }
+        env = child_environment(PYTHONHASHSEED="2" if environ.get("PYTHONHASHSEED") == "1" else "1")
         command = [sys.executable, "-c", code, self.component.model_dump_json()]
         done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False)  # noqa: S603
         assert done.returncode == 0, f"another process cannot list the tracks: {done.stderr.strip()}"

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
-from os import environ, pathsep
 from typing import ClassVar
 
 import pytest
@@ -14,6 +13,7 @@ from pydantic.errors import PydanticUserError
 from sepkit import config as configs
 from sepkit.component import AudioSpec, Component
 from sepkit.errors import PluginError, reason
+from sepkit.processes import child_environment
 from sepkit.registry import COMPONENT_REGISTRIES
 
 HEAVY = ("torch", "torchaudio", "numpy", "scipy", "soundfile", "librosa", "tensorflow", "jax")
@@ -95,7 +95,7 @@ class Promises:
 def _imported_with(module: str) -> str:
     """Return the heavy packages that the import of a module costs, in a process of its own."""
     code = f"import sys; import {module}; print(*sorted({{*{HEAVY!r}}} & set(sys.modules)))"
-    env = {**environ, "PYTHONPATH": pathsep.join(filter(None, sys.path))}
+    env = child_environment()
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, f"the module {module} cannot be imported alone: {done.stderr.strip()}"
     return done.stdout.strip()

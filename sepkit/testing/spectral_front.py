@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from dataclasses import replace
-from os import environ, pathsep
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from torch import nn
 from sepkit.arrays import Samples
 from sepkit.component import AudioSpec, SpectralFront
 from sepkit.errors import reason
+from sepkit.processes import child_environment
 from sepkit.testing.built_network import BuiltNetwork, noise_for
 
 # Largest difference between both, relative to the loudest sample.
@@ -53,9 +53,8 @@ class SpectralFrontPromises(BuiltNetwork):
         model = type(self.component)
         names = {"module": model.__module__, "model": model.__qualname__, "sources": self.audio.sources}
         code = _HEAVY.format(rate=self.audio.sample_rate, channels=self.audio.channels, **names)
-        env = {**environ, "PYTHONPATH": pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-c", code, self.component.model_dump_json()]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, check=False)  # noqa: S603
         assert done.returncode == 0, f"the front cannot be made alone: {done.stderr.strip()}"
         found = done.stdout.strip()
         assert not found, f"spectral_front() imports {found}; import it in build() alone"

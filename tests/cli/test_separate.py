@@ -15,7 +15,7 @@ from sepkit.audio.formats import EXTENSIONS
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.checkpoints import tensor_file
 from sepkit.export.kept import prepare_export
-from sepkit.songs.job import COMPLETE
+from sepkit.songs.pipeline import COMPLETE
 from tests.cli.test_bad_input import one_line
 from tests.encoded import decoded, encode
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sepkit.cli.separate import Display, report_of, residual_of, wish_of
+from sepkit.cli.separate import Display, options_of, report_of, residual_of
 from sepkit.cli.separate import separate as local
 from sepkit.cli.verb import Report, Verb, run
 
 if TYPE_CHECKING:
-    from sepkit.songs.batch import Result
+    from sepkit.songs.batch import SongResult
 
 _OWN = [
     click.Option(
@@ -60,7 +60,7 @@ def separate(
     Songs, model and output lie on a disk that all machines have in the same place. A song whose worker dies is begun
     again twice, and then reported.
     """
-    options = {"band": band, "backend": backend, "residual": residual_of(residual, no_residual=no_residual)}
+    engine = {"band": band, "backend": backend, "residual": residual_of(residual, no_residual=no_residual)}
     from sepkit.audio.untrusted.decoder import Decoder
     from sepkit.checkpoints.locate import VARIABLE, locate
     from sepkit.separation import Separator
@@ -69,18 +69,18 @@ def separate(
     from sepkit_ray.cluster import Share, connected, workers_of
     from sepkit_ray.worker import Setup
 
-    wish = wish_of(**wished)
+    options = options_of(**wished)
     if report:
-        report_file(wish)
+        report_file(options)
     model = model or os.environ.get(VARIABLE, "")
     path = locate(model)
-    separator = Separator.load(path, "cpu", **options)
+    separator = Separator.load(path, "cpu", **engine)
     separator.prepare()  # or each worker would
-    setup = Setup(Path.cwd(), model or str(path), separator.model.checksum, device, options, wish)
+    setup = Setup(Path.cwd(), model or str(path), separator.model.checksum, device, engine, options)
     with Decoder() as decoder, connected(address), _Display() as display:
         staff = workers_of(setup, Share.of(cpus, device), workers)
-        results = separate_files(separator, decoder, inputs, wish, display.watcher(), staff)
-    return report_of(results, write_report_of(results.songs, wish) if report else None)
+        results = separate_files(separator, decoder, inputs, options, display.events(), staff)
+    return report_of(results, write_report_of(results.songs, options) if report else None)
 
 
 class _Display(Display):
@@ -88,9 +88,9 @@ class _Display(Display):
 
     def _found(self, songs: int) -> None:
         super()._found(songs)
-        self._told = self._bars.watched(f"{songs} songs")
+        self._told = self._bars.begin(f"{songs} songs")
 
-    def _tell(self, result: Result) -> None:
+    def _tell(self, result: SongResult) -> None:
         super()._tell(result)
         self._told(self._done, self._songs)
 

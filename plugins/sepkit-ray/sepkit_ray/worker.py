@@ -16,36 +16,36 @@ from sepkit.checkpoints.locate import locate
 from sepkit.errors import ModelFileError
 from sepkit.separation import Separator
 from sepkit.separation.engine.memory import share_one_heap
-from sepkit.songs.batch import Result, failed
-from sepkit.songs.job import Job, Plan, Wish, Written
+from sepkit.songs.batch import SongResult
+from sepkit.songs.pipeline import Pipeline, Plan, SeparationOptions, StemFiles
 from sepkit.songs.work_folder import WorkFolder
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What each worker starts with. Relative paths are relative to `folder`, the command's own working folder.
+    """The start of each worker. Relative paths are relative to `folder`, the command's own working folder.
 
     Attributes:
         folder: Where the command was given.
         model: What the command's -m means: a file, or the name of a pretrained model.
         checksum: Of that model, as the command has read it.
         device: As --device.
-        options: Of the Separator.
-        wish: What is wanted of each song.
+        engine: Keyword arguments of `Separator.load`.
+        options: Of the run.
     """
 
     folder: Path
     model: str
     checksum: str
     device: str
-    options: dict[str, Any]
-    wish: Wish
+    engine: dict[str, Any]
+    options: SeparationOptions
 
 
 class Answer(NamedTuple):
-    """What became of a song, and the warnings that it gave."""
+    """The result of a song, and the warnings that it gave."""
 
-    result: Result
+    result: SongResult
     warnings: tuple[str, ...] = ()
 
 
@@ -61,12 +61,12 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         os.chdir(setup.folder)
         share_one_heap()
-        separator = Separator.load(locate(setup.model), setup.device, **setup.options)
+        separator = Separator.load(locate(setup.model), setup.device, **setup.engine)
         if separator.model.checksum != setup.checksum:
             raise ModelFileError(
                 f"on {node()}, {setup.model} is another model; put it on a disk that all machines share"
             )
-        self._job = Job(separator, Decoder(), setup.wish, frozenset())
+        self._pipeline = Pipeline(separator, Decoder(), setup.options, frozenset())
         self._warnings = _Warnings()
         logging.getLogger("sepkit").addHandler(self._warnings)
 
@@ -76,23 +76,23 @@ class Worker:
     def separate(self, plan: Plan) -> Answer:
         """Separate a song as planned, all stems or none."""
         try:
-            result = Result(plan.song.path, self._written(plan))
+            result = SongResult(plan.song.path, self._written(plan))
         except Exception as error:  # noqa: BLE001  whatever one song does, the next one is done
-            result = failed(plan.song, error)
+            result = SongResult.failed(plan.song, error)
         return Answer(result, self._warnings.take())
 
-    def _written(self, plan: Plan) -> Written:
+    def _written(self, plan: Plan) -> StemFiles:
         current = self._current(plan)
         if current.action == "skip":
             return replace(current.skipped, skipped=False, reason="")
-        with WorkFolder(self._job.wish.output.root) as work, work.part() as folder:
-            return self._job.finish(current, self._job.grow(current, folder, lambda *_: None), folder)
+        with WorkFolder(self._pipeline.options.output.root) as work, work.part() as folder:
+            return self._pipeline.finish(current, self._pipeline.grow(current, folder, lambda *_: None), folder)
 
     def _current(self, plan: Plan) -> Plan:
         """The worker before this one may have died with the stems in their place, or some of them."""
         if plan.replaces or not ray.get_runtime_context().was_current_actor_reconstructed:
             return plan
-        again = replace(self._job, wish=replace(self._job.wish, skip_existing=True), _taken={})
+        again = replace(self._pipeline, options=replace(self._pipeline.options, skip_existing=True), _taken={})
         current = again.plan(plan.song)
         return plan if current.action == "leave out" else current
 

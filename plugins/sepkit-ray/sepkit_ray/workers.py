@@ -10,8 +10,8 @@ import ray
 from ray.exceptions import RayError
 
 from sepkit.errors import SepkitError
-from sepkit.songs.batch import Result
-from sepkit.songs.job import Plan
+from sepkit.songs.batch import SongResult
+from sepkit.songs.pipeline import Plan
 from sepkit_ray.worker import Answer
 
 log = logging.getLogger("sepkit.ray")
@@ -81,6 +81,6 @@ class Workers:
                 yield plan, answer
 
 
-def _lost(plan: Plan, why: str) -> Result:
+def _lost(plan: Plan, why: str) -> SongResult:
     path = plan.song.path
-    return Result(path, None, f"{path}: given up after {1 + RETRIES} attempts, in each its worker died ({why})", 1)
+    return SongResult(path, None, f"{path}: given up after {1 + RETRIES} attempts, in each its worker died ({why})", 1)

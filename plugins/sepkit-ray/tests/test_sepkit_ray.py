@@ -23,9 +23,10 @@ from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.cli.separate import separate as local
 from sepkit.errors import ModelFileError, SepkitError
 from sepkit.separation import Separator
-from sepkit.songs.batch import job_of
-from sepkit.songs.job import Wish
+from sepkit.songs.batch import pipeline_of
+from sepkit.songs.inputs import InputSong
 from sepkit.songs.output import Output
+from sepkit.songs.pipeline import SeparationOptions
 
 HERE = Path(__file__).parent
 CRNN = """{"name": "crnn", "n_fft": 256, "hop_length": 64, "channels": [4, 8], "frequency_strides": [4, 2],
@@ -147,26 +148,27 @@ def test_a_song_survives_its_worker_and_one_that_kills_each_is_given_up(cluster,
 def test_a_worker_that_is_started_again_takes_what_is_done_for_done(world, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_song(tmp_path / "song.wav")
-    wish = Wish(Output.of(Path("out"), None, None))
+    options = SeparationOptions(Output.of(Path("out"), None, None))
     separator = Separator.load(model)
-    worker = Worker(Setup(tmp_path, str(model), separator.model.checksum, "cpu", {}, wish))
+    worker = Worker(Setup(tmp_path, str(model), separator.model.checksum, "cpu", {}, options))
     with Decoder() as decoder:
-        job, (song,) = job_of(separator, decoder, [Path("song.wav")], wish)
-        plan = job.plan(song)
+        song = InputSong(Path("song.wav"), "song")
+        pipeline = pipeline_of(separator, decoder, [song], [song.path], options)
+        plan = pipeline.plan(song)
     context = SimpleNamespace(was_current_actor_reconstructed=False)
     monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
     first = worker.separate(plan).result
-    assert set(first.written.files) == {"vocals", "accompaniment"}
+    assert set(first.stems.files) == {"vocals", "accompaniment"}
     assert "has appeared meanwhile" in worker.separate(plan).result.error
     context.was_current_actor_reconstructed = True
     again = worker.separate(plan).result
-    assert (again.error, again.written.files, again.written.skipped) == ("", first.written.files, False)
+    assert (again.error, again.stems.files, again.stems.skipped) == ("", first.stems.files, False)
 
 
 def test_a_worker_refuses_another_model(world, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelFileError, match="is another model"):
-        Worker(Setup(tmp_path, str(model), "0" * 64, "cpu", {}, Wish(Output.of(Path("out"), None, None))))
+        Worker(Setup(tmp_path, str(model), "0" * 64, "cpu", {}, SeparationOptions(Output.of(Path("out"), None, None))))
 
 
 def starter(*kinds):

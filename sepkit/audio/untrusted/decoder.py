@@ -4,7 +4,6 @@ It lives as long as it behaves, see `decoder_process` and `messages`, and serves
 """
 
 import json
-import os
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -24,6 +23,7 @@ from sepkit.audio.tags import Tags
 from sepkit.audio.untrusted.messages import BLOCK, FACTS, HEAD, SAMPLES
 from sepkit.audio.untrusted.watched_process import WatchedProcess
 from sepkit.errors import AudioError
+from sepkit.processes import child_environment
 from sepkit.track import AudioFile
 
 # Seconds that the child's imports may take on a busy machine.
@@ -190,8 +190,5 @@ class Decoder:
 
 
 def _child_process(patience: float) -> WatchedProcess:
-    # The parent's own path, and not the working folder, where an untrusted numpy.py may lie.
-    search = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-    return WatchedProcess(
-        [sys.executable, "-P", "-m", "sepkit.audio.untrusted.decoder_process"], patience, {**os.environ, **search}
-    )
+    command = [sys.executable, "-P", "-m", "sepkit.audio.untrusted.decoder_process"]
+    return WatchedProcess(command, patience, child_environment(OPENBLAS_NUM_THREADS="1"))

@@ -12,7 +12,7 @@ from sepkit.evaluation.output.scores_csv import scores_csv
 from sepkit.evaluation.output.summary import summarise
 from sepkit.evaluation.output.track_files import track_files
 from sepkit.evaluation.saved_scores import SUMMARY
-from sepkit.songs.output import component
+from sepkit.songs.output import safe_name
 
 REPORT = "report.html"
 
@@ -77,7 +77,7 @@ def _earlier(folder: Path) -> list[Path]:
 def _below(folder: Path, *parts: str) -> Path:
     """Return a file that no name leads out of the folder."""
     *folders, name = (part.replace("/", "_") for part in parts)
-    return folder.joinpath(*map(component, folders), component(name, ".json"))
+    return folder.joinpath(*map(safe_name, folders), safe_name(name, ".json"))
 
 
 def _json(values: dict[str, Any]) -> str:
