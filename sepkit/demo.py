@@ -13,9 +13,9 @@ from sepkit.errors import ConfigError
 from sepkit.evaluation.estimates import ModelEstimates
 from sepkit.evaluation.evaluate import Evaluation, Job, evaluate
 from sepkit.songs.separator import Separator
-from sepkit.training.keeping.run_directory import RunDirectory
 from sepkit.training.loop import Outcome
-from sepkit.training.start import Start, begin
+from sepkit.training.run_directory import RunDirectory
+from sepkit.training.start import begin
 
 # Rendered in seconds, and enough to learn from.
 _SONGS = {"train": 10, "validation": 1, "test": 1, "seconds": 20.0}
@@ -43,8 +43,8 @@ def train_demo(folder: Path, device: torch.device, epochs: int | None, say: Call
     say(f"Rendering songs in {folder / 'songs'}")
     config.datasets[0].tracks("all")
     say(f"Training a model for {', '.join(config.audio.sources)}")
-    goes_on = run.last_state.exists() and _same(run.config, config)
-    return begin(config, run.path, device, Start(resume=goes_on, overwrite=not goes_on))
+    resumes = run.last_state.exists() and _same(run.config, config)
+    return begin(config, run.path, device, resume=resumes, overwrite=not resumes)
 
 
 def score_demo(folder: Path, device: torch.device, say: Callable[[str], None]) -> DemoResult:

@@ -7,10 +7,10 @@ from sepkit.config import RunConfig
 
 
 class Objective:
-    """(estimate, target, present) -> scalar: the mean over all present sources of all examples, each with its weight.
+    """(estimate, target, present) -> scalar: the mean over all present sources of all chunks, each with its weight.
 
-    A loss is a mean over examples, so the objective of a batch is the mean of those of its parts, each with its
-    `weight`: on how many ranks, and in how many parts, a batch is computed does not change its gradient.
+    A loss is a mean over chunks, so the objective of a batch is the mean of those of its parts, each with its `weight`:
+    the number of ranks and of parts that compute a batch does not change its gradient.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -21,13 +21,13 @@ class Objective:
         self._uniform = bool((self._weights == self._weights[0]).all())
 
     def weight(self, present: Tensor) -> float:
-        """Return what a part of a batch counts, present [batch, source]: the weights of its present sources."""
+        """Return the weight of a part of a batch, present [batch, source]: the sum over its present sources."""
         return float((present * self._weights).sum())
 
     def __call__(self, estimate: Tensor, target: Tensor, present: Tensor) -> Tensor:
         """Estimate and target [batch, source, channel, time], present [batch, source] on the CPU.
 
-        An absent source is unknown, not silent: its estimate is left out, and each remaining one becomes an example of
+        An absent source is unknown, not silent: its estimate is left out, and each remaining one becomes a chunk of
         one source. A batch without any present source gives a loss of zero.
         """
         estimate = estimate.to(torch.promote_types(estimate.dtype, target.dtype))
@@ -44,7 +44,7 @@ class Objective:
         return sum(parts, estimate[:0].sum())
 
     def _mean(self, estimate: Tensor, target: Tensor, present: Tensor) -> Tensor:
-        """Over what is present, as examples of one source [n, 1, channel, time]."""
+        """Return the mean over the present sources, as chunks of one source [n, 1, channel, time]."""
         estimate, target = estimate[present][:, None], target[present][:, None]
         return self._sum(estimate, target) if len(estimate) else estimate.sum()
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 
 def seed_all(seed: int) -> None:
-    """Let all generators begin anew."""
+    """Seed all generators."""
     torch.manual_seed(seed)
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  what others draw from
+    np.random.seed(seed % 2**32)  # noqa: NPY002  the generator that plugins draw from
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:
@@ -50,7 +50,7 @@ def restore_random_states(states: dict[str, Tensor], device: torch.device) -> No
 
 @contextmanager
 def preserved_randomness(device: torch.device) -> Iterator[None]:
-    """Let what is done inside draw from all generators without a trace."""
+    """Restore all generators afterwards, so that work inside draws from them without a trace."""
     before = random_states(device)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Weights that stay as they are: `train.freeze`."""
+"""Weights that training does not change: `train.freeze`."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -15,7 +15,7 @@ def freeze(network: nn.Module, patterns: Iterable[str]) -> None:
     "mask_network.encoder.0.weight".
 
     Raises:
-        ConfigError: a pattern matches nothing, or nothing is left to learn.
+        ConfigError: a pattern matches nothing, or no weight is left to train.
     """
     patterns = tuple(patterns)
     names = [name for name, _ in network.named_parameters()]
@@ -32,7 +32,7 @@ def freeze(network: nn.Module, patterns: Iterable[str]) -> None:
 
 
 def train_mode(network: nn.Module) -> None:
-    """Put a network into training mode, except what is frozen as a whole: its statistics stay as well."""
+    """Put a network into training mode, except modules frozen as a whole, so that their statistics stay as well."""
     network.train()
     for module in network.modules():
         parameters = list(module.parameters())

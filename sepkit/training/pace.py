@@ -1,14 +1,14 @@
-"""How long a run will take and what it waits for, measured over its first steps: they are taken anyway."""
+"""The time that a run will take and the share of waiting for data, measured over its first steps."""
 
 from dataclasses import dataclass
 
 # Steps that are not measured: they allocate memory, choose kernels and wait for the first batches.
 WARM_UP = 2
-# The least that tells a pace: steps, and their seconds.
+# The steps, and their seconds, from which a pace is known.
 STEPS, SECONDS = 3, 5.0
-# The share of the time that steps wait for data from which on it is worth a word.
+# The share of waiting for data above which the display gives advice.
 WAITING = 0.1
-# The time of an epoch, in seconds, from which on a CPU is told of a smaller config.
+# The seconds of an epoch above which the display names a smaller config on a CPU.
 LONG_EPOCH = 30 * 60.0
 
 
@@ -41,16 +41,15 @@ class Pace:
         """The share of the time, from 0 to 1, in which the network waited for data."""
         return self.waited / self.seconds if self.seconds else 0.0
 
-    def estimate(self, steps_per_epoch: int, epochs: int, validation: float) -> str:
-        """Return how long an epoch and the `epochs` that are left take; a validation takes `validation` seconds."""
-        epoch = self.epoch(steps_per_epoch, validation)
-        every = f"An epoch takes about {duration(epoch)}"
-        left = f", the {epochs} that are left about {duration(epochs * epoch)} at most" if epochs > 1 else ""
-        return f"{every}{left} (measured over {self.measured} steps)"
-
     def epoch(self, steps_per_epoch: int, validation: float) -> float:
-        """Return the seconds of an epoch."""
+        """Return the seconds of an epoch, whose validation takes `validation` seconds."""
         return self.seconds / max(1, self.measured) * steps_per_epoch + validation
+
+    def estimate(self, steps_per_epoch: int, epochs: int, validation: float) -> str:
+        """Return a sentence on the time of an epoch and of the `epochs` that are left."""
+        epoch = self.epoch(steps_per_epoch, validation)
+        left = f", the {epochs} that are left about {duration(epochs * epoch)} at most" if epochs > 1 else ""
+        return f"An epoch takes about {duration(epoch)}{left} (measured over {self.measured} steps)"
 
 
 def duration(seconds: float) -> str:

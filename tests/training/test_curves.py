@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from sepkit.training.watching import curves
+from sepkit.training import curves
 
 
 def row(epoch, **values):
@@ -194,7 +194,7 @@ def test_matplotlib_costs_nothing_before_the_first_picture(tmp_path):
     code = f"""
 import sys
 from pathlib import Path
-from sepkit.training.watching import curves
+from sepkit.training import curves
 assert "matplotlib" not in sys.modules
 curves.draw([{row(1)!r}], Path({str(tmp_path / "curves.png")!r}))
 assert "matplotlib.pyplot" not in sys.modules

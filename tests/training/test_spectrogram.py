@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib import colormaps
 
-from sepkit.training.watching import spectrogram
+from sepkit.training import spectrogram
 
 
 def tone(frequency, *, rate=16000, seconds=1.0, amplitude=0.5):

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from sepkit.training.watching import pace, watch
-from sepkit.training.watching.pace import Pace, duration
+from sepkit.training import pace
+from sepkit.training.pace import Pace, duration
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_preparing_is_advised_only_where_steps_wait_for_data(prospects):
     assert "not prepared" not in prospects("--epochs", 1, seconds=10.0, waited=0.9)
     said = prospects("--epochs", 1, seconds=10.0, waited=5.0)
     assert re.search(r"50% of that is waiting for data. 4 of 4 songs are not prepared: `sepkit data prepare`", said)
-    assert watch.WAITING == 0.1
+    assert pace.WAITING == 0.1

@@ -1,10 +1,9 @@
-"""The files of a run, and what may happen to them."""
+"""The files of a run, and their protection from other runs."""
 
 import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +12,31 @@ from sepkit.errors import ConfigError, ModelFileError, TrainingError
 from sepkit.training.ranks import Ranks
 
 
-@dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """`config.toml`, `best_model.safetensors`, `last_state.safetensors`, `history.jsonl` and pictures in one folder."""
+    """The folder of a run.
 
-    path: Path
+    Attributes:
+        config: The resolved config.
+        best_model: The weights with the best validation score.
+        last_state: All that resuming needs.
+        history: One JSON object an epoch.
+        curves: The losses and scores of all epochs, as a picture.
+    """
 
-    @property
-    def config(self) -> Path:
-        """The resolved config."""
-        return self.path / "config.toml"
-
-    @property
-    def best_model(self) -> Path:
-        """The weights with the best validation loss."""
-        return self.path / "best_model.safetensors"
-
-    @property
-    def last_state(self) -> Path:
-        """All that resuming needs."""
-        return self.path / "last_state.safetensors"
-
-    @property
-    def history(self) -> Path:
-        """One JSON object an epoch."""
-        return self.path / "history.jsonl"
-
-    @property
-    def curves(self) -> Path:
-        """The losses and scores of all epochs, as a picture."""
-        return self.path / "curves.png"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.toml"
+        self.best_model = path / "best_model.safetensors"
+        self.last_state = path / "last_state.safetensors"
+        self.history = path / "history.jsonl"
+        self.curves = path / "curves.png"
 
     def used(self) -> bool:
-        """Return whether a run has left results here."""
+        """Return True if a run has left results here."""
         return any(file.exists() for file in (self.best_model, self.last_state, self.history))
 
     def check_free(self, *, overwrite: bool) -> None:
-        """Raise ConfigError if the folder holds a run that nobody allowed to overwrite."""
+        """Raise ConfigError if the folder holds a run that may not be overwritten."""
         if overwrite:
             return
         if self.last_state.exists():
@@ -71,15 +58,9 @@ class RunDirectory:
         if file.resolve().parent == self.path.resolve():
             raise ConfigError(f"{file} lies in the output folder of the new run; give another --output-dir")
 
-    def _make(self) -> None:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"{self.path}: cannot be written ({error})") from None
-
     @contextmanager
     def alone(self, ranks: Ranks) -> Iterator[None]:
-        """Make the folder, and keep other processes from training in it; remove what a killed one left unfinished.
+        """Make the folder, keep other processes from training in it, and remove unfinished files of a killed run.
 
         A folder that is made here, and gets nothing, is gone afterwards.
 
@@ -90,15 +71,37 @@ class RunDirectory:
             yield
             return
         missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-        self._make()
         try:
-            with _locked(self.path / ".training"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".training").open("w")
+        except OSError as error:
+            raise ConfigError(f"{self.path}: cannot be written ({error})") from None
+        try:
+            with lock:
+                self._lock(lock.fileno())
                 remove_leftovers((self.config, self.best_model, self.last_state, self.history, self.curves))
-                yield
+                try:
+                    yield
+                finally:
+                    Path(lock.name).unlink(missing_ok=True)
         finally:
             for folder in missing:
                 with suppress(OSError):
                     folder.rmdir()
+
+    def _lock(self, descriptor: int) -> None:
+        """Lock a file until its process ends. Forked workers do not hold this kind of lock, as they would a `flock`."""
+        with suppress(ImportError):  # a system without such locks
+            import fcntl
+
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                raise ConfigError(
+                    f"another process trains in {self.path}; wait for it, or give another --output-dir"
+                ) from None
+            except OSError:  # not on this file system
+                pass
 
     @contextmanager
     def commit(self) -> Iterator[Commit]:
@@ -114,14 +117,9 @@ class RunDirectory:
             raise TrainingError(f"{self.path}: the run cannot be saved, its earlier files are kept ({error})") from None
 
     def clear(self, commit: Commit) -> None:
-        """Let a commit remove what an earlier run has left."""
-        for file in (
-            self.best_model,
-            self.last_state,
-            self.history,
-            self.curves,
-            *self.path.glob("events.out.tfevents.*"),
-        ):
+        """Let a commit remove the files of an earlier run."""
+        events = self.path.glob("events.out.tfevents.*")
+        for file in (self.best_model, self.last_state, self.history, self.curves, *events):
             commit.remove(file)
 
     def adopt(self, state: Path) -> None:
@@ -151,32 +149,3 @@ class RunDirectory:
     def stage_history(self, commit: Commit, rows: list[dict[str, Any]]) -> None:
         """Let a commit replace the history."""
         commit.text(self.history, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock file. The system lets it go with the process, and forked workers do not hold it, as they would hold
-    one of `flock`; a system that has no such locks does without.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    try:
-        file = path.open("w")
-    except OSError as error:
-        raise ConfigError(f"{path.parent}: cannot be written ({error})") from None
-    with file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise ConfigError(
-                f"another process trains in {path.parent}; wait for it, or give another --output-dir"
-            ) from None
-        except OSError:  # not on this file system
-            pass
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)

@@ -14,8 +14,8 @@ import pytest
 import torch
 from matplotlib import colormaps
 
-from sepkit.training.watching import events
-from sepkit.training.watching.events import Events
+from sepkit.training import tensorboard
+from sepkit.training.tensorboard import TensorBoard
 
 pytest.importorskip("tensorboard", reason="an optional extra")
 
@@ -43,26 +43,21 @@ def written(folder):
     return [file for file in folder.iterdir() if "tfevents" in file.name]
 
 
-def writing_threads():
-    return [thread for thread in threading.enumerate() if type(thread).__module__.startswith("tensorboard")]
-
-
 def told(caplog):
     return [r.getMessage() for r in caplog.records if r.name.startswith("sepkit") and r.levelno >= logging.WARNING]
 
 
 @pytest.fixture(autouse=True)
-def _leaves_nothing_behind():
-    hook = threading.excepthook
+def _starts_no_thread():
+    before = threading.active_count()
     yield
-    assert threading.excepthook is hook
-    assert not writing_threads()
+    assert threading.active_count() == before
 
 
 def test_numbers_of_each_epoch_are_read_back_at_their_steps(tmp_path):
-    with Events.open(tmp_path, 1) as shown:
-        for step in (10, 20, 30):
-            shown.row(row(step))
+    shown = TensorBoard(tmp_path, 1)
+    for step in (10, 20, 30):
+        shown.row(row(step))
     assert sorted(read(tmp_path).Tags()["scalars"]) == [
         "chunks_per_second", "loss/train", "loss/validation", "lr", "sdr/vocals", "skipped",
     ]  # fmt: skip
@@ -75,10 +70,10 @@ def test_numbers_of_each_epoch_are_read_back_at_their_steps(tmp_path):
 
 
 def test_what_a_row_lacks_is_left_out(tmp_path):
-    with Events.open(tmp_path, 1) as shown:
-        shown.row(row(10, train_loss=None, sdr=None))
-        shown.row({"epoch": 2, "step": 20, "train_loss": 0.5, "validation_loss": float("inf"), "lr": 0.1})
-        shown.row(row(30, sdr={"보컬 $1_2": -3.0}))
+    shown = TensorBoard(tmp_path, 1)
+    shown.row(row(10, train_loss=None, sdr=None))
+    shown.row({"epoch": 2, "step": 20, "train_loss": 0.5, "validation_loss": float("inf"), "lr": 0.1})
+    shown.row(row(30, sdr={"보컬 $1_2": -3.0}))
     assert scalars(tmp_path, "loss/train") == [(20, 0.5), (30, 1 / 30)]
     assert scalars(tmp_path, "loss/validation") == [(10, 0.2), (30, 2 / 30)]
     assert scalars(tmp_path, "sdr/보컬 $1_2") == [(30, -3.0)]
@@ -88,8 +83,8 @@ def test_an_example_is_heard_and_seen(tmp_path, capsys):
     generator = torch.Generator().manual_seed(0)
     voice = torch.rand(2, 12000, generator=generator) - 0.5
     mixture = 3 * voice  # beyond full scale
-    with Events.open(tmp_path, 1) as shown:
-        shown.example(10, "a song", 8000, mixture, {"vocals": voice, "보컬": voice[:1]})
+    shown = TensorBoard(tmp_path, 1)
+    shown.example(10, "a song", 8000, mixture, {"vocals": voice, "보컬": voice[:1]})
     run = read(tmp_path)
     assert run.Tags()["audio"] == [f"audio/a song/{part}" for part in ("mixture", "vocals", "보컬")]
     assert run.Tags()["images"] == [f"spectrogram/a song/{part}" for part in ("mixture", "vocals", "보컬")]
@@ -111,8 +106,8 @@ def test_an_example_is_heard_and_seen(tmp_path, capsys):
 
 def test_pictures_share_the_scale_of_the_mixture(tmp_path):
     mixture = torch.rand(1, 12000) - 0.5
-    with Events.open(tmp_path, 1) as shown:
-        shown.example(10, "a song", 8000, mixture, {"quiet": 0.01 * mixture})
+    shown = TensorBoard(tmp_path, 1)
+    shown.example(10, "a song", 8000, mixture, {"quiet": 0.01 * mixture})
     loud, quiet = (
         matplotlib.image.imread(io.BytesIO(read(tmp_path).Images(f"spectrogram/a song/{part}")[0].encoded_image_string))
         for part in ("mixture", "quiet")
@@ -126,24 +121,24 @@ def test_a_diverged_estimate_of_any_type_is_shown(tmp_path, caplog):
     broken = torch.full((2, 4000), float("nan"), dtype=torch.bfloat16, requires_grad=True)
     with torch.inference_mode():
         silent = torch.zeros(2, 4000)
-    with Events.open(tmp_path, 1) as shown:
-        shown.example(10, "a song", 8000, silent, {"vocals": broken})
+    shown = TensorBoard(tmp_path, 1)
+    shown.example(10, "a song", 8000, silent, {"vocals": broken})
     assert len(read(tmp_path).Audio("audio/a song/vocals")) == 1
     assert not told(caplog)
 
 
 def test_a_resumed_run_repeats_no_step(tmp_path):
     sound = torch.zeros(1, 4000)
-    with Events.open(tmp_path, 1) as shown:
-        for step in (10, 20, 30):
-            shown.row(row(step, train_loss=1.0))
-            shown.example(step, "a song", 8000, sound, {})
+    shown = TensorBoard(tmp_path, 1)
+    for step in (10, 20, 30):
+        shown.row(row(step, train_loss=1.0))
+        shown.example(step, "a song", 8000, sound, {})
     (earlier,) = written(tmp_path)
     earlier.rename(earlier.with_name(f"events.out.tfevents.1000000000.{earlier.name.split('.', 4)[-1]}"))
-    with Events.open(tmp_path, 30) as shown:  # the state was last kept after step 20
-        for step in (30, 40):
-            shown.row(row(step, train_loss=0.5))
-            shown.example(step, "a song", 8000, sound, {})
+    shown = TensorBoard(tmp_path, 30)  # the state was last kept after step 20
+    for step in (30, 40):
+        shown.row(row(step, train_loss=0.5))
+        shown.example(step, "a song", 8000, sound, {})
     assert len(written(tmp_path)) == 2
     assert scalars(tmp_path, "loss/train") == [(10, 1.0), (20, 1.0), (30, 0.5), (40, 0.5)]
     assert [heard.step for heard in read(tmp_path).Audio("audio/a song/mixture")] == [10, 20, 30, 40]
@@ -151,108 +146,55 @@ def test_a_resumed_run_repeats_no_step(tmp_path):
 
 
 def test_without_tensorboard_nothing_happens(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(events, "find_spec", lambda name: None)
-    with Events.open(tmp_path, 1) as shown:
-        assert not shown.active
-        shown.row(row(10))
-        shown.example(10, "a song", 8000, torch.zeros(1, 4000), {})
+    monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
+    shown = TensorBoard(tmp_path, 1)
+    assert not shown.active
+    shown.row(row(10))
+    shown.example(10, "a song", 8000, torch.zeros(1, 4000), {})
     assert not list(tmp_path.iterdir())
     assert not told(caplog)
 
 
 def test_a_run_without_an_epoch_leaves_no_file(tmp_path):
-    with Events.open(tmp_path, 1) as shown:
-        assert shown.active
+    shown = TensorBoard(tmp_path, 1)
+    assert shown.active
     assert not list(tmp_path.iterdir())
-
-
-def test_closing_ends_the_thread_and_the_writing(tmp_path):
-    shown = Events.open(tmp_path, 1)
-    shown.row(row(10))
-    assert writing_threads()
-    shown.close()
-    assert not writing_threads()
-    assert not shown.active
-    shown.row(row(20))
-    shown.close()
-    assert scalars(tmp_path, "loss/train") == [(10, 0.1)]
 
 
 def test_a_folder_that_cannot_be_written_is_one_warning(tmp_path, caplog):
     folder = tmp_path / "run"
     folder.write_text("a file")
-    with Events.open(folder, 1) as shown:
-        for step in (10, 20, 30):
-            shown.row(row(step))
-        assert not shown.active
+    shown = TensorBoard(folder, 1)
+    for step in (10, 20, 30):
+        shown.row(row(step))
+    assert not shown.active
     (message,) = told(caplog)
     assert str(folder) in message
 
 
-@pytest.mark.parametrize("after", [0, 1, 5])
-def test_a_folder_that_is_lost_is_one_warning(after, tmp_path, caplog, capsys):
-    """The writer's thread fails; whether the next call hears of it, or only the end, depends on how fast it is."""
+def test_a_folder_that_is_lost_is_one_warning(tmp_path, caplog, capsys):
     folder = tmp_path / "run"
-    with Events.open(folder, 1) as shown:
-        shown.row(row(10))
-        shown._writer.flush()
-        shutil.rmtree(folder)
-        shown.row(row(20))
-        for _ in range(after):
-            shown.row(row(30))
-    assert len(told(caplog)) == 1
-    assert capsys.readouterr() == ("", "")
-
-
-def test_the_threads_last_error_is_told(tmp_path, caplog, monkeypatch):
-    """A thread that fails after the last look at it has no call to tell."""
-    from tensorboard.summary.writer import event_file_writer
-
-    monkeypatch.setattr(event_file_writer._AsyncWriter, "_check_worker_status", lambda self: None)
-    with Events.open(tmp_path / "run", 1) as shown:
-        shown.row(row(10))
-        shown._writer.flush()
-        shutil.rmtree(tmp_path / "run")
-        shown.row(row(20))
+    folder.mkdir()
+    shown = TensorBoard(folder, 1)
+    shown.row(row(10))
+    shutil.rmtree(folder)
+    for step in (20, 30):
+        shown.row(row(step))
     (message,) = told(caplog)
     assert "No such file" in message
-
-
-def test_a_writer_that_fails_to_open_ends_its_thread(tmp_path, caplog, monkeypatch):
-    from tensorboard.summary.writer import event_file_writer
-
-    def fail(self):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(event_file_writer.EventFileWriter, "flush", fail)
-    with Events.open(tmp_path, 1) as shown:
-        shown.row(row(10))
-        assert not writing_threads()
-    assert len(told(caplog)) == 1
-
-
-def test_errors_of_other_threads_are_left_alone(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(threading, "excepthook", seen.append)
-    with Events.open(tmp_path, 1) as shown:
-        shown.row(row(10))
-        thread = threading.Thread(target=lambda: 1 / 0)
-        thread.start()
-        thread.join()
-    assert [failure.exc_type for failure in seen] == [ZeroDivisionError]
-    monkeypatch.undo()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_full_disk_is_one_line(tmp_path):
     code = f"""
 import resource, threading, torch
 from pathlib import Path
-from sepkit.training.watching.events import Events
+from sepkit.training.tensorboard import TensorBoard
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-with Events.open(Path({str(tmp_path)!r}), 1) as shown:
-    for step in range(1, 10):
-        shown.row({{"step": step, "train_loss": 1.0}})
-        shown.example(step, "a song", 8000, torch.rand(1, 8000), {{}})
+shown = TensorBoard(Path({str(tmp_path)!r}), 1)
+for step in range(1, 10):
+    shown.row({{"step": step, "train_loss": 1.0}})
+    shown.example(step, "a song", 8000, torch.rand(1, 8000), {{}})
 assert threading.active_count() == 1, threading.enumerate()
 """
     pytest.importorskip("resource", reason="Unix alone limits the size of files")

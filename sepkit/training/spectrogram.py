@@ -7,15 +7,15 @@ from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
 _HEIGHT, _WIDTH = 384, 512
-_WINDOW_SECONDS = 0.046  # long enough to tell the partials of a voice apart: 2048 samples at 44.1 kHz
+_WINDOW_SECONDS = 0.046  # long enough to separate the partials of a voice: 2048 samples at 44.1 kHz
 _RANGE_DB = 80.0
 
 
 def power(sound: Tensor, sample_rate: int) -> Tensor:
     """Return the power of a sound [channel, time], the mean of its channels, as [bin, frame], low frequencies first.
 
-    It is at most as large as a picture: of bins and frames that fall together the loudest is kept, so that a thin line
-    stays as bright as it is. A long sound is sampled, with at most some 2048 windows.
+    It is at most as large as a picture: of bins and frames that fall together the loudest is kept, so that thin lines
+    stay bright. A long sound is sampled, with at most some 2048 windows.
     """
     n_fft = int(2 ** round(log2(_WINDOW_SECONDS * sample_rate)))
     hop = max(n_fft // 4, sound.shape[-1] // 2048)
