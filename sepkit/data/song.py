@@ -14,7 +14,7 @@ from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.cache.file_facts import Facts, find_facts
 from sepkit.component import AudioSpec
-from sepkit.data.parallel import in_threads
+from sepkit.data.workers import in_threads
 from sepkit.datasets.stem_names import left_out
 from sepkit.errors import CorpusError, SepkitError, did_you_mean
 from sepkit.track import AudioFile, Track

@@ -15,7 +15,7 @@ from statistics import fmean, median
 import numpy as np
 
 from sepkit.component import MetricConfig
-from sepkit.data.parallel import each
+from sepkit.data.workers import each
 from sepkit.errors import CorpusError, SepkitError, WorkerError, reason
 from sepkit.evaluation.alignment import Shift, lag
 from sepkit.evaluation.bounds import bounds_of
