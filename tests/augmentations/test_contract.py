@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepkit import AudioSpec
-from sepkit.augmentations.stems import LimitedAugmentation
 from sepkit.augmentations.mp3 import MP3
+from sepkit.augmentations.stems import LimitedAugmentation
 from sepkit.builtin import sepkit_augmentations
 
 ALL = sepkit_augmentations()
