@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from sepkit.arrays import Samples
 from sepkit.augmentations.stems import LimitedAugmentation
-from sepkit.component import AudioSpec, Augmentation, Samples
+from sepkit.component import AudioSpec, Augmentation
 from sepkit.errors import ConfigError
 
 if TYPE_CHECKING:

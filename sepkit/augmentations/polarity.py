@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from sepkit.arrays import Samples
 from sepkit.augmentations.stems import StemAugmentation
-from sepkit.component import Samples
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from sepkit.arrays import Samples
 from sepkit.augmentations.stems import StemAugmentation
-from sepkit.component import Samples
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
 
-from sepkit.component import AudioSpec, Augmentation, AugmentationConfig, Samples
+from sepkit.arrays import Samples
+from sepkit.component import AudioSpec, Augmentation, AugmentationConfig
 
 if TYPE_CHECKING:
     import numpy as np
