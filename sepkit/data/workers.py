@@ -59,7 +59,7 @@ def in_order(
     items: Iterable[Item],
     workers: int,
     *,
-    received: Callable[[Any], Result] = lambda result: result,  # type: ignore[assignment,return-value]
+    received: Callable[[Any], Result] = lambda result: result,
     waiting: Callable[[], None] = lambda: None,
 ) -> Generator[Result, None, None]:
     """Yield `received(function(item))` of each item, in their order; `workers` processes compute the function.

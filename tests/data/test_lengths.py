@@ -7,7 +7,7 @@ import soundfile
 from sepkit.config import Shortcuts, load
 from sepkit.data.corpus import songs_in, training_songs
 from sepkit.data.loader import Data
-from sepkit.data.song import REST
+from sepkit.data.song import RESIDUAL
 from sepkit.evaluation.reference import load as reference
 
 RATE = 8000
@@ -57,7 +57,7 @@ def test_what_sounds_and_what_is_prepared_end_with_the_mixture(sepkit, config, s
     assert done.json["bytes"] == 4 * 2 * RATE * 2  # songs, parts, frames, bytes
     for song in training_songs(config):
         assert song.prepared
-        rest, voice = (song.part(name).read(config.audio, 0, 3 * RATE)[0] for name in (REST, "vocals"))
+        rest, voice = (song.part(name).read(config.audio, 0, 3 * RATE)[0] for name in (RESIDUAL, "vocals"))
         assert not upside_down(rest + voice, voice)
         assert not voice[RATE:].any()
 
