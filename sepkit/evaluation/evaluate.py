@@ -27,7 +27,7 @@ from sepkit.evaluation.reference import Reference, load
 from sepkit.evaluation.score import Score, measured_by
 from sepkit.evaluation.scoring import Entry, Scoring
 from sepkit.evaluation.section import section_of
-from sepkit.report import Limits, Section
+from sepkit.report import Limits, SongSection
 from sepkit.track import Track
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Result:
 
     track: Track
     scores: tuple[Score, ...] = ()
-    section: Section | None = None
+    section: SongSection | None = None
     error: str = ""
     absent: tuple[str, ...] = ()
     shifts: tuple[Shift, ...] = ()
@@ -65,7 +65,7 @@ class Evaluation:
     failed: dict[str, str] = field(default_factory=dict)
     absent: dict[str, tuple[str, ...]] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
-    sections: Sequence[Section] = ()
+    sections: Sequence[SongSection] = ()
     stop: BaseException | None = None
     shifts: Sequence[Shift] = ()
 

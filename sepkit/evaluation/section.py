@@ -12,12 +12,12 @@ from sepkit.evaluation.score import Score, finite, measured_by
 from sepkit.evaluation.scoring import Entry
 from sepkit.metrics.silence import Silence
 from sepkit.metrics.silence_level import FRAME_SECONDS
-from sepkit.report import ArraySignal, Curve, Limits, Section, Song, Stem, page_section
+from sepkit.report import ArraySignal, Curve, Limits, SeparatedSong, SongSection, Stem, page_section
 
 
 def section_of(
     song: Reference, made: Sequence[Entry], scores: Sequence[Score], metrics: Sequence[MetricConfig], limits: Limits
-) -> Section:
+) -> SongSection:
     """Draw and encode a song, with each stem that somebody made of it."""
     several = len({entry.label for entry in made}) > 1
     stems = tuple(
@@ -31,7 +31,7 @@ def section_of(
         for entry in made
         for number, stem in enumerate(entry.pairing.stems)
     )
-    return page_section(Song(song.name, ArraySignal(song.mixture, song.sample_rate), stems), limits)
+    return page_section(SeparatedSong(song.name, ArraySignal(song.mixture, song.sample_rate), stems), limits)
 
 
 def _curves(scores: Sequence[Score], metrics: Sequence[MetricConfig]) -> Iterator[Curve]:

@@ -8,21 +8,20 @@ from sepkit.evaluation.evaluate import Evaluation
 from sepkit.evaluation.guide import guide_text
 from sepkit.evaluation.output.tables import SDR, stated, verdicts
 from sepkit.evaluation.score import PERFECT, Score, finite, is_perfect
-from sepkit.report import Column, Distribution, Report, Row
+from sepkit.report import PageContent, ScoreColumn, ScoreRow
 
 
-def report_of(evaluation: Evaluation) -> Report:
+def report_of(evaluation: Evaluation) -> PageContent:
     """Return what the page shows of an evaluation."""
     columns = tuple(_columns(evaluation))
     with_sdr = any(metric == SDR for _, metric in evaluation.columns)
-    return Report(
+    return PageContent(
         title=f"Evaluation of {', '.join(evaluation.estimates)}",
         facts=tuple(_facts(evaluation)),
         notes=(*verdicts(evaluation), guide_text()) if with_sdr else (),
         columns=columns,
         rows=tuple(_rows(evaluation, columns)),
         totals=tuple(_totals(evaluation, columns)),
-        distributions=tuple(_distributions(evaluation)),
         failed=tuple(evaluation.failed.items()),
         cost=tuple(fact for label, cost in evaluation.costs.items() for fact in _cost(label, cost)),
         sections=tuple(evaluation.sections),
@@ -33,11 +32,11 @@ def _names(evaluation: Evaluation) -> list[str]:
     return list(dict.fromkeys(metric for _, metric in evaluation.columns))
 
 
-def _columns(evaluation: Evaluation) -> Iterator[Column]:
+def _columns(evaluation: Evaluation) -> Iterator[ScoreColumn]:
     for name in _names(evaluation):
         config = evaluation.measured_by(name)
         for estimate in evaluation.everyone:
-            yield Column(estimate, name, config.unit, config.better)
+            yield ScoreColumn(estimate, name, config.unit, config.better)
 
 
 def _facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
@@ -50,7 +49,7 @@ def _facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     yield "Made by", f"sepkit {version('sepkit')}"
 
 
-def _rows(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row]:
+def _rows(evaluation: Evaluation, columns: tuple[ScoreColumn, ...]) -> Iterator[ScoreRow]:
     by_place: dict[tuple[str, str], dict[tuple[str, str], Score]] = {}
     for score in evaluation.scores:
         by_place.setdefault((score.track, score.stem), {})[score.metric, score.estimate] = score
@@ -58,26 +57,14 @@ def _rows(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row]:
         found = [scores.get((column.group, column.name)) for column in columns]
         values = tuple(finite(s.value) if s else None for s in found)
         reasons = tuple((PERFECT if s.perfect else s.undefined) if s else "" for s in found)
-        yield Row(track, stem, values, reasons)
+        yield ScoreRow(track, stem, values, reasons)
 
 
-def _totals(evaluation: Evaluation, columns: tuple[Column, ...]) -> Iterator[Row]:
+def _totals(evaluation: Evaluation, columns: tuple[ScoreColumn, ...]) -> Iterator[ScoreRow]:
     for stem in dict.fromkeys(stem for stem, _ in evaluation.columns):
         medians = [evaluation.median(stem, column.group, column.name) for column in columns]
         reasons = tuple(PERFECT if is_perfect(median) else "" for median in medians)
-        yield Row("median", stem, tuple(map(finite, medians)), reasons)
-
-
-def _distributions(evaluation: Evaluation) -> Iterator[Distribution]:
-    for stem, metric in evaluation.columns:
-        columns = [evaluation.by_column.get((stem, metric, estimate), []) for estimate in evaluation.everyone]
-        found = {(s.track, s.estimate): s for column in columns for s in column}
-        tracks = tuple(dict.fromkeys(track for track, _ in found))
-        groups = tuple(
-            (estimate, tuple(finite(s.value) if (s := found.get((track, estimate))) else None for track in tracks))
-            for estimate in evaluation.everyone
-        )
-        yield Distribution(f"{metric} of {stem}", evaluation.measured_by(metric).unit, tracks, groups)
+        yield ScoreRow("median", stem, tuple(map(finite, medians)), reasons)
 
 
 def _cost(label: str, cost: Cost) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,7 @@ _PROBE = 2
 _SHORTEST = 0.41
 
 
-def hear(sources: Sources, start: int, frames: int) -> dict[str, Any]:
+def encode_excerpts(sources: Sources, start: int, frames: int) -> dict[str, Any]:
     """Encode frames [start, start + frames) of all sources, one after the other.
 
     Raises:
@@ -50,7 +50,7 @@ def bytes_per_second(sources: Sources, around: float) -> float:
     """
     frames = min(sources.frames, _PROBE * sources.sample_rate)
     start = round(around * sources.sample_rate) - frames // 2
-    probe = hear(sources, max(0, min(start, sources.frames - frames)), frames)
+    probe = encode_excerpts(sources, max(0, min(start, sources.frames - frames)), frames)
     return sum(len(sound["mp3"]) for sound in probe["sounds"].values()) * sources.sample_rate / frames
 
 
