@@ -11,7 +11,8 @@ from sepkit.checkpoints import model_file
 from sepkit.config import RunConfig
 from sepkit.errors import ConfigError
 from sepkit.evaluation.estimates import ModelEstimates
-from sepkit.evaluation.evaluate import Evaluation, Job, evaluate
+from sepkit.evaluation.evaluate import Evaluation, evaluate
+from sepkit.evaluation.song_scorer import SongScorer
 from sepkit.songs.separator import Separator
 from sepkit.training.loop import Outcome
 from sepkit.training.run_directory import RunDirectory
@@ -57,8 +58,8 @@ def score_demo(folder: Path, device: torch.device, say: Callable[[str], None]) -
     say(f"Separating {mixture}")
     written = separator.separate_file(mixture, folder / "separated", overwrite=True, track=track.name)
     say("Scoring it, beside the mixture as the baseline")
-    job = Job((ModelEstimates("demo", separator),), config.metrics)
-    return DemoResult(model, mixture, written.files, evaluate(job, [track]))
+    scorer = SongScorer((ModelEstimates("demo", separator),), config.metrics)
+    return DemoResult(model, mixture, written.files, evaluate(scorer, [track]))
 
 
 def demo_config(folder: Path, epochs: int | None = None) -> RunConfig:

@@ -4,7 +4,7 @@ They are called "mixture", and for stem number n "estimate n", "reference n" and
 estimate.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from sepkit.arrays import Samples
@@ -25,19 +25,16 @@ class Sources:
         self._channels = song.mixture.channels
         self._readers = readers
 
-    def read(self, names: Iterable[str], start: int, frames: int) -> dict[str, Samples]:
+    def read(self, names: Sequence[str], start: int, frames: int) -> dict[str, Samples]:
         """Return samples [start, start + frames) of some sources, each [channel, time] as wide as the mixture."""
         found: dict[str, Samples] = {}
-
-        def signal(name: str) -> Samples:
-            if name not in found:
-                if name.startswith("residual"):
-                    found[name] = signal("mixture") - signal(name.replace("residual", "estimate"))
-                else:
-                    found[name] = to_channels(self._readers[name](start, frames), self._channels)
-            return found[name]
-
-        return {name: signal(name) for name in names}
+        for name in names:
+            parts = ["mixture", name.replace("residual", "estimate")] if name.startswith("residual") else [name]
+            for part in parts:
+                if part not in found:
+                    found[part] = to_channels(self._readers[part](start, frames), self._channels)
+            found[name] = found["mixture"] - found[parts[-1]] if len(parts) > 1 else found[name]
+        return {name: found[name] for name in names}
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sepkit.data.chunks import on_device
 from sepkit.data.loader import Data
 from sepkit.errors import CorpusError
 from sepkit.evaluation.estimates import ModelEstimates
-from sepkit.evaluation.evaluate import Job
+from sepkit.evaluation.song_scorer import SongScorer
 from sepkit.registry import METRICS
 from sepkit.songs.separator import Separator
 from sepkit.training.learner import Learner
@@ -105,8 +105,8 @@ class Validator:
     def _score(self, separator: Separator, number: int) -> Tensor:
         """Return the SDR of each source of a song, NaN where it is undefined."""
         metric = next((m for m in self.config.metrics if m.name == SDR), None) or METRICS.get(SDR).component(name=SDR)
-        job = Job((ModelEstimates("validated", separator),), (metric,), bounded=False)
-        result = job(self.data.validation_tracks[number])
+        scorer = SongScorer((ModelEstimates("validated", separator),), (metric,), bounded=False)
+        result = scorer(self.data.validation_tracks[number])
         if result.error:
             raise CorpusError(f"validation: {result.error}")
         found = {row.stem: row.value for row in result.scores}

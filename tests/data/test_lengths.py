@@ -66,7 +66,7 @@ def test_evaluation_ends_with_the_mixture_and_says_so(config, caplog):
     track = songs_in(config, "train") and config.datasets[0].tracks("all")[0]
     song = reference(track)
     assert song.mixture.shape == song.stems["vocals"].shape == (1, RATE)
-    assert "a: vocals lasts 3.0 s, the mixture 1.0 s; a song ends with its mixture" in caplog.text
+    assert "a: vocals lasts 3.0 s, the mixture 1.0 s; the stem is cut" in caplog.text
 
 
 def test_lengths_that_differ_are_one_line_for_training_and_a_finding_each(sepkit, small_config, corpus):

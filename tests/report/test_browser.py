@@ -188,7 +188,7 @@ def test_keys(visit):
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     assert page.locator("details[open] .name").all_inner_texts() == [HOSTILE]
-    for key, name in (("m", "Mixture"), ("r", "Reference"), ("d", "Rest"), ("e", "Estimate"), ("4", "Rest")):
+    for key, name in (("m", "Mixture"), ("r", "Reference"), ("d", "Residual"), ("e", "Estimate"), ("4", "Residual")):
         page.keyboard.press(key)
         assert page.locator(".choice [aria-pressed=true]").inner_text() == name
     page.keyboard.press("ArrowRight")

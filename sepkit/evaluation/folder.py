@@ -1,24 +1,27 @@
-"""The folder that an evaluation leaves: `summary.json`, `scores.csv`, `tracks/` and `report.html`, all or none new."""
+"""The files of an evaluation, replaced together: `summary.json`, `scores.csv`, `tracks/` and `report.html`."""
 
+import csv
 import json
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from sepkit.atomic import Commit
 from sepkit.errors import ConfigError
 from sepkit.evaluation.evaluate import Evaluation
-from sepkit.evaluation.output.scores_csv import scores_csv
-from sepkit.evaluation.output.summary import summarise
-from sepkit.evaluation.output.track_files import track_files
 from sepkit.evaluation.saved_scores import SUMMARY
+from sepkit.evaluation.summary import summarise
+from sepkit.evaluation.track_files import track_files
 from sepkit.songs.output import safe_name
 
 REPORT = "report.html"
+# The first characters of a cell that a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def prepare(folder: Path, *, report: bool) -> None:
-    """Make the folder, and raise ConfigError if it could not be written after hours of work."""
+    """Make the folder, and raise ConfigError now if it cannot be written later."""
     page, probe = folder / REPORT, folder / SUMMARY
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -29,18 +32,18 @@ def prepare(folder: Path, *, report: bool) -> None:
         why = "it is a file" if folder.is_file() else error.strerror or str(error)
         raise ConfigError(f"{folder}: cannot be written ({why}); give another --output-dir") from None
     if report and page.exists() and page not in _earlier(folder):
-        raise ConfigError(f"{page} exists, and is not that of an evaluation; give another --output-dir")
+        raise ConfigError(f"{page} exists and is not of an evaluation; give another --output-dir")
 
 
 def write(folder: Path, evaluation: Evaluation, html: str = "") -> dict[str, Any]:
-    """Write an evaluation, and remove what an earlier one left of other songs; return the summary.
+    """Write an evaluation, remove the files that an earlier one left of other songs, and return the summary.
 
     `html` is the report, if there is one.
 
     Raises:
         ConfigError: the folder cannot be written.
     """
-    files = {folder / "scores.csv": scores_csv(evaluation)}
+    files = {folder / "scores.csv": _csv(evaluation)}
     several = len(evaluation.estimates) > 1
     for estimate, track, values in track_files(evaluation):
         files[_below(folder / "tracks", *([estimate] * several), track)] = _json(values)
@@ -65,7 +68,7 @@ def _commit(files: dict[Path, str], earlier: Sequence[Path]) -> None:
 
 
 def _earlier(folder: Path) -> list[Path]:
-    """Return the files that an earlier evaluation says it has left in the folder."""
+    """Return the files that the summary of an earlier evaluation lists."""
     try:
         names = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["files"]
         paths = [folder / name for name in names if ".." not in Path(name).parts]
@@ -75,9 +78,21 @@ def _earlier(folder: Path) -> list[Path]:
 
 
 def _below(folder: Path, *parts: str) -> Path:
-    """Return a file that no name leads out of the folder."""
+    """Return a file inside the folder, whatever the names hold."""
     *folders, name = (part.replace("/", "_") for part in parts)
     return folder.joinpath(*map(safe_name, folders), safe_name(name, ".json"))
+
+
+def _csv(evaluation: Evaluation) -> str:
+    """Return the scores with a header; an undefined one is an empty cell, with the reason in the last."""
+    text = StringIO()
+    table = csv.writer(text)
+    table.writerow(("track", "stem", "metric", "unit", "estimate", "score", "undefined"))
+    for s in evaluation.scores:
+        names = (s.track, s.stem, s.metric, evaluation.metric_of(s.metric).unit, s.estimate)
+        plain = (f"'{name}" if name.startswith(_FORMULA) else name for name in names)
+        table.writerow((*plain, "" if s.value is None else repr(s.value), s.undefined))
+    return text.getvalue()
 
 
 def _json(values: dict[str, Any]) -> str:

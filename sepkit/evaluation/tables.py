@@ -1,4 +1,4 @@
-"""An evaluation for people: the first metric song by song, all of them over songs, what failed, what numbers mean."""
+"""An evaluation in the terminal: the first metric by song, medians of all metrics, a guide to the numbers, failures."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -7,8 +7,8 @@ from sepkit.component import MetricConfig
 from sepkit.evaluation.comparison import listed
 from sepkit.evaluation.evaluate import Evaluation
 from sepkit.evaluation.guide import guide_text, leak, verdict
-from sepkit.evaluation.output.summary import aggregation
 from sepkit.evaluation.score import PERFECT, Score, is_perfect
+from sepkit.evaluation.summary import aggregation
 from sepkit.terminal import Column, Prose, Table
 
 SDR = "sdr"
@@ -17,7 +17,7 @@ _MOST_SONGS = 60
 
 
 def tables(evaluation: Evaluation) -> list[Table | str]:
-    """Return the tables, the guide where SDR was measured, and what was not scored."""
+    """Return the tables, the guide if SDR was measured, and a line for each failure."""
     parts: list[Table | str] = []
     if evaluation.columns:
         parts += [_songs(evaluation, evaluation.columns[0][1]), _medians(evaluation), *_undefined(evaluation)]
@@ -30,13 +30,13 @@ def tables(evaluation: Evaluation) -> list[Table | str]:
 
 
 def stated(config: MetricConfig) -> str:
-    """Return what has to be known to compare the numbers of a metric: unit, frames, aggregation."""
+    """Return the unit, frames and aggregation of a metric, without which numbers cannot be compared."""
     frames = f"frames of {config.frame:g} s" if config.frame else "whole songs"
     return f"{config.unit}, {config.better} is better; {frames}, {aggregation(config.frame)}"
 
 
 def verdicts(evaluation: Evaluation) -> list[str]:
-    """Return what the SDR of each stem amounts to, beside what leaks into it."""
+    """Return a verdict on each stem: its SDR, and the leaks that it has."""
     parts = []
     for estimate in evaluation.estimates:
         whose = f"{estimate}: " if len(evaluation.estimates) > 1 else ""
@@ -53,33 +53,31 @@ def verdicts(evaluation: Evaluation) -> list[str]:
 
 
 def _songs(evaluation: Evaluation, metric: str) -> Table:
-    columns = Column("song"), Column("stem"), *_numbers(evaluation.everyone)
-    table = Table(columns, f"{metric}: {stated(evaluation.measured_by(metric))}")
-    rows: dict[tuple[str, str], dict[str, Score]] = {}
-    for score in evaluation.scores:
-        if score.metric == metric:
-            rows.setdefault((score.track, score.stem), {})[score.estimate] = score
+    columns = Column("song"), Column("stem"), *_numbers(evaluation.labels)
+    table = Table(columns, f"{metric}: {stated(evaluation.metric_of(metric))}")
+    keys = [(metric, label) for label in evaluation.labels]
+    rows = {place: scores for place, scores in evaluation.by_place.items() if scores.keys() & set(keys)}
     for place, scores in list(rows.items())[:_MOST_SONGS]:
-        table.add(*place, *(_text(scores.get(column)) for column in evaluation.everyone))
+        table.add(*place, *(_text(scores.get(key)) for key in keys))
     if len(rows) > _MOST_SONGS:
-        table.add(f"and {len(rows) - _MOST_SONGS} more", *[""] * (1 + len(evaluation.everyone)))
+        table.add(f"and {len(rows) - _MOST_SONGS} more", *[""] * (1 + len(evaluation.labels)))
     return table
 
 
 def _medians(evaluation: Evaluation) -> Table:
-    columns = Column("metric"), Column("unit", "text"), Column("stem"), *_numbers(evaluation.everyone)
+    columns = Column("metric"), Column("unit", "text"), Column("stem"), *_numbers(evaluation.labels)
     table = Table(columns, "medians over songs")
     for stem, metric in evaluation.columns:
-        medians = [evaluation.median(stem, metric, column) for column in evaluation.everyone]
+        medians = [evaluation.median(stem, metric, column) for column in evaluation.labels]
         if any(median is not None for median in medians):
-            config = evaluation.measured_by(metric)
+            config = evaluation.metric_of(metric)
             unit = f"{config.unit} {'↑' if config.better == 'higher' else '↓'}"
             table.add(metric, unit, stem, *("" if m is None else number(m) for m in medians))
     return table
 
 
 def _undefined(evaluation: Evaluation) -> Iterator[str]:
-    """Yield a line for each reason why songs, or frames of the first metric, have no score."""
+    """Yield a line for each reason that left songs, or frames of the first metric, without a score."""
     songs: dict[tuple[str, str, str, str], int] = Counter()
     frames: dict[tuple[str, str, str], list[int]] = {}
     for score in evaluation.scores:
@@ -98,7 +96,7 @@ def _undefined(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _failed(evaluation: Evaluation) -> Iterator[str]:
-    """Yield a line for each reason why songs were not scored: an interruption is that of many."""
+    """Yield a line for each reason that left songs without scores."""
     songs: dict[str, list[str]] = {}
     for track, error in evaluation.failed.items():
         songs.setdefault(error, []).append(track)

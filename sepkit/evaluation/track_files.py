@@ -33,7 +33,7 @@ def _target(evaluation: Evaluation, stem: str, scores: list[Score]) -> dict[str,
     framewise = {s.metric: s for s in scores if s.stem == stem}
     chosen = {name: next((framewise[k] for k in known if k in framewise), None) for name, known in _NAMES.items()}
     found = {name: score for name, score in chosen.items() if score is not None}
-    lengths = {evaluation.measured_by(s.metric).frame: s for s in found.values()}
+    lengths = {evaluation.metric_of(s.metric).frame: s for s in found.values()}
     if len(lengths) != 1:  # nothing of museval's, or frames that differ
         return {"name": stem, "frames": []}
     ((seconds, any_score),) = lengths.items()

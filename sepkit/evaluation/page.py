@@ -1,4 +1,4 @@
-"""`report.html`: an evaluation as a page to see and to hear."""
+"""An evaluation on the report page."""
 
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -6,13 +6,13 @@ from importlib.metadata import version
 from sepkit.evaluation.cost import Cost
 from sepkit.evaluation.evaluate import Evaluation
 from sepkit.evaluation.guide import guide_text
-from sepkit.evaluation.output.tables import SDR, stated, verdicts
-from sepkit.evaluation.score import PERFECT, Score, finite, is_perfect
+from sepkit.evaluation.score import PERFECT, finite, is_perfect
+from sepkit.evaluation.tables import SDR, stated, verdicts
 from sepkit.report import PageContent, ScoreColumn, ScoreRow
 
 
-def report_of(evaluation: Evaluation) -> PageContent:
-    """Return what the page shows of an evaluation."""
+def page_content(evaluation: Evaluation) -> PageContent:
+    """Return all that the page shows."""
     columns = tuple(_columns(evaluation))
     with_sdr = any(metric == SDR for _, metric in evaluation.columns)
     return PageContent(
@@ -34,8 +34,8 @@ def _names(evaluation: Evaluation) -> list[str]:
 
 def _columns(evaluation: Evaluation) -> Iterator[ScoreColumn]:
     for name in _names(evaluation):
-        config = evaluation.measured_by(name)
-        for estimate in evaluation.everyone:
+        config = evaluation.metric_of(name)
+        for estimate in evaluation.labels:
             yield ScoreColumn(estimate, name, config.unit, config.better)
 
 
@@ -50,10 +50,7 @@ def _facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
 
 
 def _rows(evaluation: Evaluation, columns: tuple[ScoreColumn, ...]) -> Iterator[ScoreRow]:
-    by_place: dict[tuple[str, str], dict[tuple[str, str], Score]] = {}
-    for score in evaluation.scores:
-        by_place.setdefault((score.track, score.stem), {})[score.metric, score.estimate] = score
-    for (track, stem), scores in by_place.items():
+    for (track, stem), scores in evaluation.by_place.items():
         found = [scores.get((column.group, column.name)) for column in columns]
         values = tuple(finite(s.value) if s else None for s in found)
         reasons = tuple((PERFECT if s.perfect else s.undefined) if s else "" for s in found)

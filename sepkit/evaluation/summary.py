@@ -1,4 +1,4 @@
-"""`summary.json`: every score of every song, the medians over songs, and what they mean, as strict JSON."""
+"""`summary.json`: the scores of every song, their medians, and the definition of each score, as strict JSON."""
 
 from dataclasses import asdict
 from importlib.metadata import version
@@ -12,15 +12,12 @@ OVER_SONGS = "median over songs"
 
 
 def aggregation(frame_seconds: float) -> str:
-    """Return how the number of a run comes from the frames, if there are any."""
+    """Return the name of the way from frames, if there are any, to the number of a run."""
     return f"{OVER_SONGS} of the median over frames" if frame_seconds else OVER_SONGS
 
 
 def summarise(evaluation: Evaluation) -> dict[str, Any]:
-    """Return an evaluation as plain values; a score that is undefined is null, and beside it stands why.
-
-    So is one that is infinite, as no error at all is: JSON has no number for it. Beside it stands that it is perfect.
-    """
+    """Return an evaluation as plain values. An undefined score is null with a reason, a perfect one "perfect"."""
     return {
         "format": FORMAT,
         "sepkit": version("sepkit"),
@@ -56,7 +53,7 @@ def _row(score: Score) -> dict[str, Any]:
 
 
 def _metric(evaluation: Evaluation, name: str) -> dict[str, Any]:
-    config = evaluation.measured_by(name)
+    config = evaluation.metric_of(name)
     return {
         "metric": name,
         "unit": config.unit,
@@ -71,7 +68,7 @@ def _metric(evaluation: Evaluation, name: str) -> dict[str, Any]:
 def _medians(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for stem, metric in evaluation.columns:
-        for estimate in evaluation.everyone:
+        for estimate in evaluation.labels:
             found = evaluation.by_column.get((stem, metric, estimate), [])
             undefined: dict[str, int] = {}
             for score in found:
