@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 
 from sepkit.settings import OptimizerSettings, ScheduleSettings
 
-# The share of the learning rate at which the cosine ends.
+# The share of the learning rate at which the cosine and a cooldown end.
 _FLOOR = 0.01
 
 
@@ -73,6 +73,11 @@ class Schedule:
         if self.steps < warmup:
             return self._drop * (self.steps + 1) / (warmup + 1)
         if self._settings.name != "cosine":
-            return self._drop
+            return self._drop * self._cooldown()
         done = (self.steps - warmup) / max(1, self._total - warmup)
         return _FLOOR + (1 - _FLOOR) * 0.5 * (1 + cos(pi * min(1.0, done)))
+
+    def _cooldown(self) -> float:
+        """Return the share of the rate that is left near the end of the run."""
+        steps = self._settings.cooldown_steps
+        return _FLOOR + (1 - _FLOOR) * max(0.0, min(1.0, (self._total - self.steps) / steps)) if steps else 1.0

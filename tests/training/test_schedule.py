@@ -11,9 +11,9 @@ from sepkit.training.schedule import Schedule
 TOTAL = 40
 
 
-def schedule(lr=1.0, **settings):
+def schedule(lr=1.0, total=TOTAL, **settings):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
-    return optimizer, Schedule(ScheduleSettings(**settings), OptimizerSettings(lr=lr), optimizer, TOTAL)
+    return optimizer, Schedule(ScheduleSettings(**settings), OptimizerSettings(lr=lr), optimizer, total)
 
 
 def run(pair, steps, scores=()):
@@ -45,6 +45,27 @@ def test_cosine_falls_to_a_hundredth():
     assert rates[4] == 1.0
     assert all(a > b for a, b in pairwise(rates[4:TOTAL]))
     assert rates[TOTAL:] == pytest.approx([0.01] * 3)
+
+
+def test_a_cooldown_falls_to_a_hundredth_over_the_last_steps():
+    rates = run(schedule(name="constant", warmup_steps=2, cooldown_steps=10), TOTAL + 3)
+    assert rates[2:31] == [1.0] * 29
+    assert rates[30:TOTAL] == pytest.approx([1 - 0.099 * step for step in range(10)])
+    assert rates[TOTAL:] == pytest.approx([0.01] * 3)
+
+
+def test_a_longer_run_cools_down_later():
+    short = schedule(name="constant", cooldown_steps=10)
+    run(short, 35)
+    longer = schedule(name="constant", cooldown_steps=10, total=2 * TOTAL)
+    longer[1].load_state_dict(short[1].state_dict(), scores_are_known=True)
+    assert run(longer, 36) == [1.0] * 36
+    assert longer[1].rate == pytest.approx(1 - 0.099)
+
+
+def test_cosine_takes_no_cooldown():
+    with pytest.raises(ValueError, match="leave out cooldown_steps"):
+        ScheduleSettings(name="cosine", cooldown_steps=1)
 
 
 def test_plateau_drops_where_nothing_gets_better():
