@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from sepkit.augmentations.each_stem import EachStemAugmentation
+from sepkit.arrays import Samples
+from sepkit.augmentations.stems import SourceAugmentation
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sepkit.component import Samples
 
 LOWEST_HZ = 60.0
 REACH_SECONDS = 0.05
 """How much of each edge is mirrored outwards: more than the filter rings."""
 
 
-class Equaliser(EachStemAugmentation):
+class Equaliser(SourceAugmentation):
     """An equaliser for each source: a gain for each octave from 60 Hz on, uniform in dB, and straight lines between.
 
     Lines are straight in dB over the logarithm of the frequency. The filter has zero phase, so nothing moves in time.
@@ -29,12 +29,12 @@ class Equaliser(EachStemAugmentation):
     low_db: float = Field(default=-6.0, ge=-40, le=40, description="lowest gain of an octave")
     high_db: float = Field(default=6.0, ge=-40, le=40, description="highest gain of an octave")
 
-    def change(self, stem: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
-        """Return the stem with another balance of its octaves."""
+    def change_source(self, source: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        """Return the source with another balance of its octaves."""
         import numpy as np
 
-        time, reach = stem.shape[-1], round(REACH_SECONDS * sample_rate)
-        padded = np.pad(stem, ((0, 0), (reach, reach)), mode="symmetric")
+        time, reach = source.shape[-1], round(REACH_SECONDS * sample_rate)
+        padded = np.pad(source, ((0, 0), (reach, reach)), mode="symmetric")
         size = 1 << (padded.shape[-1] - 1).bit_length()
         octaves = np.log2(np.fft.rfftfreq(size, 1 / sample_rate).clip(LOWEST_HZ) / LOWEST_HZ)
         knots = np.arange(np.ceil(octaves[-1]) + 1)

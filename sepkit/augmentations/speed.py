@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from sepkit.augmentations.limits import LimitedAugmentation
-from sepkit.component import AudioSpec
+from sepkit.arrays import Samples
+from sepkit.augmentations.stems import StemAugmentation
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sepkit.component import Augmentation, Samples
 
-
-class Speed(LimitedAugmentation):
+class Speed(StemAugmentation):
     """A speed for each source, log-uniform as a factor of its own; the mixture becomes their sum.
 
     Pitch, formants and tempo change together, as on a tape: a voice becomes that of a larger or smaller singer. What
@@ -32,22 +31,18 @@ class Speed(LimitedAugmentation):
         """The highest speed: that much faster, a chunk needs that much more to play."""
         return max(1.0, self.high_factor)
 
-    def build(self, audio: AudioSpec) -> Augmentation:
-        """Return (stems, mixture, rng) -> (stems, mixture)."""
+    def change(self, stems: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        """Return new stems, all of them shorter by the highest factor."""
         from fractions import Fraction
-        from math import ceil
 
         from sepkit.audio.resample import resample
 
-        def speed(stems: Samples, mixture: Samples, rng: np.random.Generator) -> tuple[Samples, Samples]:
-            time = ceil(stems.shape[-1] / self.stretch)
-            changed = stems[..., :time].copy()
-            for source, stem in zip(changed[:-1], stems, strict=False):
-                factor = self.low_factor * (self.high_factor / self.low_factor) ** rng.random()
-                ratio = Fraction(factor).limit_denominator(100)
-                played = resample(stem[:, : ceil(time * ratio)], ratio.numerator, ratio.denominator)[:, :time]
-                source[:, : played.shape[1]] = played
-                source[:, played.shape[1] :] = 0  # a few samples, where the fraction is above the highest factor
-            return changed, changed.sum(0)
-
-        return speed
+        time = ceil(stems.shape[-1] / self.stretch)
+        changed = stems[..., :time].copy()
+        for source, stem in zip(changed[:-1], stems, strict=False):
+            factor = self.low_factor * (self.high_factor / self.low_factor) ** rng.random()
+            ratio = Fraction(factor).limit_denominator(100)
+            played = resample(stem[:, : ceil(time * ratio)], ratio.numerator, ratio.denominator)[:, :time]
+            source[:, : played.shape[1]] = played
+            source[:, played.shape[1] :] = 0  # a few samples, where the fraction is above the highest factor
+        return changed

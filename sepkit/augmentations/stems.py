@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from sepkit.arrays import Samples
 from sepkit.component import AudioSpec, Augmentation, AugmentationConfig
@@ -41,3 +41,20 @@ class StemAugmentation(LimitedAugmentation):
             return changed, changed.sum(0)
 
         return augment
+
+
+class SourceAugmentation(StemAugmentation):
+    """Base of the augmentations that change each source independently; subclasses give `change_source`."""
+
+    residual: bool = Field(default=False, description="change what is no source as well, independently of the sources")
+
+    @abstractmethod
+    def change_source(self, source: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        """[channel, time] -> a new source of the same shape."""
+
+    def change(self, stems: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        """Return new stems; the last one is what is no source."""
+        changed = stems.copy()
+        for number in range(len(stems) if self.residual else len(stems) - 1):
+            changed[number] = self.change_source(stems[number], sample_rate, rng)
+        return changed
