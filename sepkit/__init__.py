@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from sepkit.hookspecs import hookimpl
-    from sepkit.pretrained import Pretrained, WeightFile
+    from sepkit.pretrained import Member, Pretrained, WeightFile, Wheel
     from sepkit.settings import SeparateSettings
     from sepkit.track import Stream, Track
 
@@ -38,6 +38,7 @@ __all__ = [
     "CorpusError",
     "DatasetConfig",
     "LossConfig",
+    "Member",
     "MetricConfig",
     "ModelConfig",
     "ModelFileError",
@@ -50,6 +51,7 @@ __all__ = [
     "Track",
     "TrainingError",
     "WeightFile",
+    "Wheel",
     "hookimpl",
 ]
 

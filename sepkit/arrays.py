@@ -7,5 +7,4 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Samples: TypeAlias = "NDArray[np.float32]"
-Doubles: TypeAlias = "NDArray[np.float64]"
-Scores: TypeAlias = Doubles
+Scores: TypeAlias = "NDArray[np.float64]"

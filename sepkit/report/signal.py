@@ -1,51 +1,74 @@
-"""Audio for a report: an array, or a file of any length that is never in memory as a whole.
+"""What a report reads sound from: an array, or a file of any length that is never in memory as a whole.
 
-A signal in a file is cheap to send to another process: only `reader` opens it.
+A signal itself is cheap to send to another process where its samples lie in a file: only `reader` opens anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from sepkit.arrays import Samples
 from sepkit.audio.untrusted.decoder import Decoder
 
-Read: TypeAlias = Callable[[int, int], Samples]
-"""(start, length in samples) -> [channel, time], with zeros beyond the end."""
+if TYPE_CHECKING:
+    Read = Callable[[int, int], Samples]
+
+
+class Signal(Protocol):
+    """Sound at `sample_rate` Hz with `channels` channels of `frames` samples."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz"""
+
+    @property
+    def channels(self) -> int:
+        """How many."""
+
+    @property
+    def frames(self) -> int:
+        """Samples of each channel."""
+
+    def reader(self) -> AbstractContextManager[Read]:
+        """Open it, and yield (start, frames) -> [channel, frames], with zeros beyond its end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArraySignal:
-    """Samples in memory, [channel, time], at a rate in Hz."""
+    """A signal that is in memory, [channel, time]."""
 
     samples: Samples
     sample_rate: int
 
     @property
     def channels(self) -> int:
-        """The number of channels."""
-        return len(self.samples)
+        """How many."""
+        return int(self.samples.shape[0])
 
     @property
     def frames(self) -> int:
-        """The length in samples."""
+        """Samples of each channel."""
         return int(self.samples.shape[1])
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        """Yield the function that reads it."""
+        """See `Signal`."""
         yield lambda start, frames: _padded(self.samples[:, start : start + frames], frames)
 
 
 @dataclass(frozen=True, slots=True)
 class FileSignal:
-    """Samples in an audio file, decoded by a child process: `frames` of them from `start` on, times a `gain`."""
+    """A signal in an audio file, decoded by a process of its own. `FileSignal.of(path, decoder)` asks the file for the
+    rest.
+
+    It may be a part of the file, from frame `start` on, times a `gain`.
+    """
 
     path: Path
     sample_rate: int
@@ -56,17 +79,17 @@ class FileSignal:
 
     @classmethod
     def of(cls, path: Path, decoder: Decoder) -> FileSignal:
-        """Return the whole of a file.
+        """Return the signal in `path`.
 
         Raises:
-            AudioError: it is missing, or cannot be read.
+            AudioError: it is not there, or cannot be read.
         """
         info = decoder.header(path)
         return cls(path, info.sample_rate, info.channels, info.frames)
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        """Yield the function that reads it. Consecutive reads from 0 on decode the file once; any other read seeks.
+        """See `Signal`. Reads that follow each other from the start on decode the file once; any other seeks.
 
         Raises:
             AudioError: while reading, the file turns out to be damaged.
@@ -76,7 +99,7 @@ class FileSignal:
 
 
 class _Cursor:
-    """A position in a file that is being decoded."""
+    """A place in a file that is being decoded."""
 
     def __init__(self, signal: FileSignal, decoder: Decoder) -> None:
         self._signal = signal
@@ -105,9 +128,6 @@ class _Cursor:
         reads_on = start in (0, self._at)
         self._at, self._held = start + frames if reads_on else -1, samples[:, frames:].copy()
         return _padded(samples[:, : min(frames, self._signal.frames - start)] * self._gain, frames)
-
-
-Signal: TypeAlias = ArraySignal | FileSignal
 
 
 def _padded(samples: Samples, frames: int) -> Samples:

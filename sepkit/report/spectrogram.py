@@ -7,10 +7,14 @@ are means over equal parts of the time.
 from __future__ import annotations
 
 from math import log10
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sepkit.arrays import Doubles, Samples
+from sepkit.arrays import Samples
+
+if TYPE_CHECKING:
+    Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 BANDS = 96
 # Seconds of a window, and Hz of the lowest and the highest row.
@@ -42,7 +46,7 @@ class Spectrogram:
             self._measure(held, count)
         self._pending = held[:, max(0, count) * self._hop :]
 
-    def power(self) -> Doubles:
+    def power(self) -> Matrix:
         """Return [band, column], the lowest band first: means over bins, in which a sine at full scale has 1.
 
         Nothing can be added after that.

@@ -1,22 +1,22 @@
-"""All that a page shows: the scores, songs, failures and costs."""
+"""What a report says in numbers and words: the table of scores, how they are distributed, what failed, what it cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from sepkit.report.section import SongSection
+from sepkit.report.section import Section
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreColumn:
-    """A column of scores.
+class Column:
+    """A column of numbers.
 
     Attributes:
-        name: Its heading, the label of an estimate such as "model" or "mixture".
-        group: The metric, such as "sdr": the columns of one group are shown together.
+        name: Its heading, such as "model" or "mixture".
+        group: What it measures, such as "sdr": the columns of one group are shown together.
         unit: Such as "dB".
-        better: The better scores; "" where neither are.
+        better: Which numbers are the better ones; "" where neither are.
     """
 
     name: str
@@ -26,10 +26,11 @@ class ScoreColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreRow:
-    """The scores of a stem of a song, one for each column; None where undefined, or perfect, which is no number.
+class Row:
+    """The scores of a stem of a track, one for each column; None where undefined, or perfect, which is no number.
 
-    `undefined` holds the reason for each value that is None ("perfect", too) and is empty elsewhere.
+    `undefined` says why, one text for each value ("perfect", too), empty where there is one; or it is empty where
+    nobody knows why.
     """
 
     track: str
@@ -39,17 +40,35 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PageContent:
+class Distribution:
+    """One score of one stem over all tracks, by each of several estimates, such as the model and the mixture.
+
+    Attributes:
+        name: Such as "sdr of vocals".
+        unit: Such as "dB".
+        tracks: Their names, in the order of the values.
+        groups: Name of an estimate -> its value for each track.
+    """
+
+    name: str
+    unit: str
+    tracks: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[float | None, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
     """All that a page shows.
 
     Attributes:
         title: Its heading.
-        facts: Name and text of all that is needed to compare the scores: model, metric, frame, aggregation, rate.
+        facts: Name and text of what has to be known about the numbers: model, metric, frame, aggregation, rate.
         notes: Sentences, such as the guide to the scores.
-        columns: Of the table of scores.
-        rows: Of the table of scores; their distribution over songs is plotted as well.
-        totals: The last rows of the table, such as the medians.
-        failed: Song and reason.
+        columns: Of the table.
+        rows: Of the table.
+        totals: Its last rows, such as the medians; they stay last.
+        distributions: Plots.
+        failed: Track and reason.
         cost: Name and text: parameters, real-time factor, peak memory.
         sections: The songs, see `page_section`.
     """
@@ -57,9 +76,10 @@ class PageContent:
     title: str
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
-    columns: tuple[ScoreColumn, ...] = ()
-    rows: tuple[ScoreRow, ...] = ()
-    totals: tuple[ScoreRow, ...] = ()
+    columns: tuple[Column, ...] = ()
+    rows: tuple[Row, ...] = ()
+    totals: tuple[Row, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
     cost: tuple[tuple[str, str], ...] = ()
-    sections: tuple[SongSection, ...] = ()
+    sections: tuple[Section, ...] = ()

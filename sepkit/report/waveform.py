@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from sepkit.arrays import Doubles, Samples
+from sepkit.arrays import Samples
+
+if TYPE_CHECKING:
+    Row = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Waveform:
@@ -18,8 +23,8 @@ class Waveform:
         count = max(1, min(columns, frames))
         self._edges = np.arange(count + 1) * frames // count
         self._done = 0
-        self.peaks: Doubles = np.zeros(count)
-        self._energy: Doubles = np.zeros(count)
+        self.peaks: Row = np.zeros(count)
+        self._energy: Row = np.zeros(count)
 
     def add(self, samples: Samples) -> None:
         """Go on with [channel, time], at least one frame."""
@@ -33,7 +38,7 @@ class Waveform:
         self._done = stop
 
     @property
-    def levels(self) -> Doubles:
+    def levels(self) -> Row:
         """[column], the root of the mean square."""
-        levels: Doubles = np.sqrt(self._energy / np.maximum(1, np.diff(self._edges)))
+        levels: Row = np.sqrt(self._energy / np.maximum(1, np.diff(self._edges)))
         return levels

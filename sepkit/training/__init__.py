@@ -1,1 +1,1 @@
-"""Training: the loop, early stopping, and the files of a run."""
+"""The loop, early stopping, state and history of a run."""

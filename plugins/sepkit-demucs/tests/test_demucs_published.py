@@ -30,7 +30,7 @@ def test_files_are_those_that_the_package_names(known):
     bag = yaml.safe_load((Path(demucs.__file__).parent / "remote" / f"{known.name}.yaml").read_text())
     assert [file.name for file in known.files] == [f"{signature}.safetensors" for signature in bag["models"]]
     repository = f"https://huggingface.co/{DEFAULT_NAMESPACE}/{hf_repo_name(known.name)}/resolve/"
-    assert all(file.url.startswith(repository) for file in known.files)
+    assert all(file.place.startswith(repository) for file in known.files)
     assert all(len(file.sha256) == 64 for file in known.files)
     if known.model.specialists:
         assert bag["weights"] == np.eye(len(known.audio.sources)).tolist()

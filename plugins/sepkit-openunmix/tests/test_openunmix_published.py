@@ -36,7 +36,7 @@ def spec(name):
 @pytest.mark.parametrize("known", PUBLISHED, ids=NAMES)
 def test_files_are_those_that_the_package_names(known):
     urls = set(re.findall(r"https://[^\"']+", inspect.getsource(getattr(openunmix, f"{known.name}_spec"))))
-    assert {file.url for file in known.files} == urls
+    assert {file.place for file in known.files} == urls
     for file, source in zip(known.files, known.audio.sources, strict=True):
         stem, digits = re.fullmatch(r"([a-z]+)[-_]([0-9a-f]{8})\.pth", file.name).groups()
         assert stem == source

@@ -24,7 +24,7 @@ from sepkit.cli import main
 def test_files_and_networks_are_those_of_torchaudio(known):
     bundle = getattr(torchaudio.pipelines, known.name.upper())
     (file,) = known.files
-    assert file.url == f"https://download.pytorch.org/torchaudio/{bundle._model_path}"  # noqa: SLF001
+    assert file.place == f"https://download.pytorch.org/torchaudio/{bundle._model_path}"  # noqa: SLF001
     assert known.audio.sample_rate == bundle.sample_rate
     with torch.device("meta"):
         theirs = bundle._model_factory_func()  # noqa: SLF001

@@ -1,0 +1,1 @@
+"""What becomes of an evaluation: JSON, CSV, tables in the terminal."""

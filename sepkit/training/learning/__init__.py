@@ -1,0 +1,1 @@
+"""A network and all that changes while it learns."""

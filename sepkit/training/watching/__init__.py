@@ -1,0 +1,1 @@
+"""What a person looks at while a run goes on: its curves as a picture, and what TensorBoard shows."""
