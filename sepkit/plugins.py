@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 
 # What the packages in the folder plugins/ provide, to be named where they are not installed.
 PACKAGES = {
+    "sepkit-spleeter": ("spleeter", "spleeter_4stems", "spleeter_5stems", "spleeter_unet"),
     "sepkit-openunmix": ("openunmix", "umx", "umxhq", "umxl", "umxse"),
     "sepkit-demucs": ("htdemucs", "htdemucs_6s", "htdemucs_ft"),
     "sepkit-torchaudio": (

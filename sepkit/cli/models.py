@@ -57,7 +57,7 @@ def _pretrained_table(rows: list[dict[str, Any]]) -> list[Any]:
     if not rows:
         from sepkit.plugins import install
 
-        return [f"Pretrained models come with plugin packages: {install('sepkit-openunmix')}"]
+        return [f"Pretrained models come with plugin packages: {install('sepkit-spleeter')}"]
     headings = Column("stems", "text"), Column("MB", "number"), Column("licence", "text"), Column("score", "text")
     table = Table([Column("pretrained"), *headings, Column("here")])
     for row in rows:
