@@ -36,7 +36,7 @@ from sepkit.checkpoints.info import describe
 from sepkit.separation import Separator
 from sepkit.separation.engine.onnx_engine import OnnxEngine
 from sepkit.separation.engine.torch_engine import TorchEngine
-from sepkit.separation.in_order import in_order
+from sepkit.separation.stream import in_order
 
 RATE, THREADS = 44_100, 2
 # The default one, where it is installed, and the other.

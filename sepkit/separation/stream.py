@@ -6,19 +6,22 @@ blocks [channel, any] -> resampled -> chunks -> engine -> cross-fade -> resample
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, groupby, islice
+from typing import TypeVar
 
 import numpy as np
 
 from sepkit.arrays import Samples
 from sepkit.audio.resample import resampled
 from sepkit.separation.engine.engine import Engine
-from sepkit.separation.fifo import Fifo
-from sepkit.separation.in_order import in_order
-from sepkit.separation.overlap_add import Chunk, cross_fade, cut
+from sepkit.separation.overlap_add import Chunk, Fifo, cross_fade, cut
 
 log = logging.getLogger(__name__)
+
+_Item, _Done = TypeVar("_Item"), TypeVar("_Done")
 
 Recipe = int | slice
 """A stem: the source of this number, or the mixture minus the sources of a slice."""
@@ -68,7 +71,7 @@ def _single(batches: Iterable[tuple[tuple[Chunk, ...], Samples]]) -> Iterator[tu
 
 
 def _finite(estimates: Samples) -> Samples:
-    """A network may overflow where a song is far beyond full scale; what it cannot tell goes to the residual."""
+    """Return estimates with zeros for samples that are not finite: networks may overflow far beyond full scale."""
     with np.errstate(all="ignore"):
         total = estimates.sum()
     if np.isfinite(total) or np.isfinite(estimates).all():  # the first is quicker, and surer than needed
@@ -78,7 +81,28 @@ def _finite(estimates: Samples) -> Samples:
 
 
 def _kept(blocks: Iterable[Samples], fifo: Fifo) -> Iterator[Samples]:
-    """Pass blocks on, and keep them until the estimates that belong to them have come."""
+    """Yield blocks, and keep them in `fifo` until their estimates come."""
     for block in blocks:
         fifo.put(block)
         yield block
+
+
+def in_order(function: Callable[[_Item], _Done], items: Iterable[_Item], threads: int) -> Iterator[tuple[_Item, _Done]]:
+    """Yield (item, function(item)) of each item, in their order, computed in threads.
+
+    At most one item more than there are threads has begun or waits; meanwhile the caller pulls the next items and uses
+    the results. An error of the function or of the items ends everything.
+    """
+    pool = ThreadPoolExecutor(threads)
+    running: deque[tuple[_Item, Future[_Done]]] = deque()
+    try:
+        for item in items:
+            running.append((item, pool.submit(function, item)))
+            while running and (len(running) > threads or running[0][1].done()):
+                first, future = running.popleft()
+                yield first, future.result()
+        while running:
+            first, future = running.popleft()
+            yield first, future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

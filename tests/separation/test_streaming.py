@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from sepkit.errors import ConfigError
 from sepkit.separation import Separator
-from sepkit.separation.fifo import Fifo
-from sepkit.separation.in_order import in_order
-from sepkit.separation.overlap_add import Chunking, cross_fade, cut, overlap_add
+from sepkit.separation.overlap_add import Chunking, Fifo, cross_fade, cut, overlap_add
+from sepkit.separation.stream import in_order
 
 LENGTHS = [int(n) for n in np.random.default_rng(5).integers(1, 60_000, 20)]
 
