@@ -466,7 +466,7 @@ def test_a_library_that_hangs_in_the_middle_is_given_up(tmp_path):
     with Decoder() as decoder:
         blocks = decoder.blocks(path)
         next(blocks)
-        decoder._patience = decoder._child._patience = 0.5
+        decoder._patience = 0.5
         os.kill(decoder._child.pid, signal.SIGSTOP)
         with pytest.raises(AudioError, match=r"a\.m4a: did not answer within 0\.5 s; it may be damaged: export it"):
             list(blocks)

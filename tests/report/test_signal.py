@@ -8,8 +8,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sepkit.audio.untrusted.decoder import Decoder
-from sepkit.audio.untrusted.watched_process import WatchedProcess
+from sepkit.audio.untrusted.decoder import ChildProcess, Decoder
 from sepkit.errors import AudioError
 from sepkit.report import ArraySignal, FileSignal
 
@@ -71,9 +70,9 @@ def test_reads_to_the_end_and_of_parts_share_one_process(path, monkeypatch):
 
     def begin(*args, **options):
         begun.append(args)
-        return WatchedProcess(*args, **options)
+        return ChildProcess(*args, **options)
 
-    monkeypatch.setattr("sepkit.audio.untrusted.decoder.WatchedProcess", begin)
+    monkeypatch.setattr("sepkit.audio.untrusted.decoder.ChildProcess", begin)
     with FileSignal(path, RATE, 2, 3 * RATE).reader() as read:
         for start, frames in ((0, 3 * RATE), (0, 4 * RATE), (700, 50), (20, 2 * RATE), (2 * RATE, 2 * RATE), (0, 10)):
             assert read(start, frames).shape == (2, frames)

@@ -1,6 +1,6 @@
 """The child process of `Decoder`: opens files one after the other, and may hang or crash doing so.
 
-`messages` explains what it is told and what it answers.
+See `messages` for its requests and replies.
 """
 
 import json
@@ -27,12 +27,12 @@ from sepkit.errors import AudioError, reason
 
 # Address space.
 MOST_BYTES = 2 * 2**30
-# What FFmpeg says of a file that is not whole, and then ends as if it were.
+# FFmpeg's words about a truncated file, which it then reads as if it were whole.
 _COMPLAINT = re.compile("partial file|ended prematurely")
 
 
 class _Complaints(logging.Handler):
-    """Listens to FFmpeg's log for a file that is not whole."""
+    """Listens to FFmpeg's log for a truncated file."""
 
     heard = False
 
@@ -62,7 +62,7 @@ def _limit_memory() -> None:
 
 
 def _take_stdout() -> BinaryIO:
-    """Return stdout, and leave nothing to those who print to it: C libraries do."""
+    """Return stdout, and give the null device to C libraries that print."""
     out = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -80,20 +80,20 @@ def _listen_to_ffmpeg() -> _Complaints:
 
 
 def _receive(requests: "SimpleQueue[dict[str, Any]]") -> None:
-    """In a thread, so that a parent that is gone is noticed by a child that hangs."""
+    """Receive requests in a thread, so that a child that hangs ends with its parent."""
     for line in sys.stdin.buffer:
         requests.put(json.loads(line))
     os._exit(0)
 
 
 def _answer(
-    out: BinaryIO, complaints: _Complaints, folder: str, path: str, do: str, known: dict[str, Any] | None = None,
+    out: BinaryIO, complaints: _Complaints, folder: str, path: str, do: str, known: list[Any] | None = None,
     start: int = 0, frames: int = 0,
 ) -> None:  # fmt: skip
     complaints.heard = False
     try:
         os.chdir(folder)
-        with opened(Path(path), AudioInfo(**known) if known else None) as source:
+        with opened(Path(path), AudioInfo(*known) if known else None) as source:
             if do == "describe":
                 _tell(out, {"info": [source.sample_rate, source.channels, source.frames], "tags": asdict(source.tags)})
             elif do == "count":
@@ -111,7 +111,7 @@ def _answer(
     except MemoryError:
         limit = f"more than {MOST_BYTES / 2**30:.0f} GB of memory"
         _tell(out, {"error": f"{path}: takes {limit} to decode; it may be damaged: export it again"})
-    except Exception as error:  # noqa: BLE001  whatever a damaged file leads to, the next one may be fine
+    except Exception as error:  # noqa: BLE001  a damaged file may raise anything, and the next one may be fine
         _tell(out, {"error": f"{path}: decoding failed ({reason(error)}); fetch or export the file again"})
 
 
