@@ -8,9 +8,9 @@ from pathlib import Path
 import soundfile
 
 from sepkit.arrays import Samples
-from sepkit.audio.damage import UnreadableError, damaged, truncated
 from sepkit.audio.formats import READABLE
 from sepkit.audio.sniff import looks
+from sepkit.audio.source import UnreadableError, damaged, truncated
 from sepkit.audio.tags import LONGEST_TAG, Tags, legible
 from sepkit.errors import AudioError
 

@@ -1,20 +1,19 @@
-"""Which library reads a file: libsndfile, if it opens it and its length is a fact; else FFmpeg's, through PyAV."""
+"""The choice of a library: libsndfile, if it opens a file and its length is certain; else FFmpeg's, through PyAV."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sepkit.audio.damage import UnreadableError, truncated
 from sepkit.audio.info import AudioInfo, check_bounds
 from sepkit.audio.integrity import check_ogg, tagged_frames
 from sepkit.audio.libsndfile import LibsndfileSource
 from sepkit.audio.sniff import container_of
-from sepkit.audio.source import Source
+from sepkit.audio.source import Source, UnreadableError, truncated
 from sepkit.errors import AudioError, did_you_mean
 from sepkit.track import AudioFile, Stream
 
@@ -33,9 +32,8 @@ def opened(file: AudioFile, known: AudioInfo | None = None, *, seeks: bool = Fal
 
     Args:
         file: A file, or one audio stream of it.
-        known: What is known of it from an earlier opening, or the length of a part that is wanted of it. Nothing is
-            checked again then.
-        seeks: Decode only what is needed; see `PyAVSource`.
+        known: Its description from an earlier opening, or that of a part from its start. Nothing is checked again.
+        seeks: Decode only the needed part; see `PyAVSource`.
 
     Raises:
         AudioError: no such file, a folder or a special file, empty, truncated, not audio that can be read here, or
@@ -65,14 +63,16 @@ def _checked(file: AudioFile) -> Source:
             return _through_pyav(file)
         except UnreadableError:
             raise error from None
-    if sound.frames is not None and (not sound.is_mpeg or _states_its_length(sound, file)):
-        return sound
-    sound.close()
+    with ExitStack() as stack:
+        stack.callback(sound.close)
+        if sound.frames is not None and (not sound.is_mpeg or _states_its_length(sound, file)):
+            stack.pop_all()
+            return sound
     return _through_pyav(file)
 
 
 def _through_pyav(file: AudioFile, frames: int | None = None, *, seeks: bool = False) -> PyAVSource:
-    """Open a file with FFmpeg's libraries, which are large, and which a process imports only here."""
+    """Open a file with FFmpeg's libraries, which are large: only files that need them cost their import."""
     from sepkit.audio.pyav import PyAVSource
 
     return PyAVSource(file, frames, seeks=seeks)
@@ -91,14 +91,13 @@ def _states_its_length(sound: LibsndfileSource, path: Path) -> bool:
     stated = frames * tagged // max(1, held)  # samples, with the encoder's delay
     alike = 0 <= stated - (sound.frames or 0) <= _MPEG_PADDING
     if held < tagged - _MISCOUNTED:
-        sound.close()
         total = sound.frames if sound.frames and alike else stated
         raise truncated(path, frames / sound.sample_rate, total / sound.sample_rate)
     return alike and 0 <= held - tagged <= _MISCOUNTED and sound.has_end()
 
 
 def check_file(path: Path) -> None:
-    """Raise AudioError for what is no file with something in it. Opens nothing: to open a FIFO may last for ever."""
+    """Raise AudioError for a path that is no file, or an empty one, without opening it: that may block on a FIFO."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -116,7 +115,7 @@ def check_file(path: Path) -> None:
 
 
 def _close_to(path: Path) -> str:
-    """Return the file in the same folder that may be meant, as the end of a message, or nothing."""
+    """Return the closest name in the same folder as the end of a message, or an empty string."""
     with suppress(OSError, ValueError):
         hint = did_you_mean(path.name, (other.name for other in path.parent.iterdir() if other.is_file()))
         return hint and f".{hint}"

@@ -1,10 +1,10 @@
 """Files that FFmpeg's libraries read, through PyAV: m4a, mp4, mkv, webm, wma and many more.
 
-A file is handed over open, and of the demuxers only those are allowed that hold their own sound, so that nothing else
-is read: no playlist, no network address, no other file.
+A file is handed over open, and only demuxers of files that hold their own sound are allowed, so that nothing else is
+read: no playlist, no network address, no other file.
 
-Where a container counts time in samples or finer, a frame's timestamp is its place. Matroska and ASF count
-milliseconds: there frames follow each other, and only a real gap in the timestamps is one. Gaps become silence, as in
+In a container that counts time in samples or finer, a frame's timestamp is its place. Matroska and ASF count
+milliseconds: there frames follow each other, and only a large gap in the timestamps is one. Gaps become silence, as in
 players.
 """
 
@@ -15,50 +15,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-import numpy as np
 from av.stream import Discard
 
 from sepkit.arrays import Samples
 from sepkit.audio.channels import to_channels
-from sepkit.audio.damage import UnreadableError, damaged, truncated
 from sepkit.audio.formats import LONGEST, READABLE
+from sepkit.audio.pyav_frames import BrokenError, decoded, in_blocks, samples_of, silence
 from sepkit.audio.sniff import container_of, looks
+from sepkit.audio.source import UnreadableError, damaged, truncated
 from sepkit.audio.tags import NO_TAGS, Tags, tags_of
 from sepkit.errors import AudioError
 from sepkit.track import AudioFile, Stream
 
 if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
 
-# What is opened, and reached from there: nothing.
+# The demuxers and protocols that FFmpeg may use: no protocol at all.
 _CLOSED = {
     "format_whitelist": "mov,matroska,asf,aac,ogg,mp3,flac,wav,aiff,caf,w64,au",
     "protocol_whitelist": "none",
 }
-# Bytes in which to look for what a file is, where only its tags are wanted.
+# Bytes in which FFmpeg looks for the format of a file whose tags alone are read.
 _HEAD = 2**14
-# Containers whose length is guessed from the bitrate of the first frames where they do not know it.
+# Containers whose length FFmpeg guesses from the bitrate of the first frames if they do not state it.
 _GUESSING = {"aac", "mp3", "flac", "wav"}
 _COUNTED = "mov,mp4,m4a,3gp,3g2,mj2"
 """The container that states the length of each stream in frames."""
-# Codecs whose decoders look for the next frame after what is none, such as a tag: that is no damage.
+# Codecs whose decoders skip to the next frame after other bytes, such as a tag: that is no damage.
 _ROBUST = {"mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float"}
-# The container where timestamps are guessed after a seek, and are wrong for FLAC.
+# The container whose timestamps FFmpeg guesses after a seek; they are wrong for FLAC.
 _MISPLACED = "ogg"
 # Codecs whose decoders spread rounding errors over all that follows: never sought in.
 _DITHERED = {"mp1", "mp2"}
-# Frames decoded before the wanted ones and thrown away, so that what the decoder remembers is as if it had come from
+# Frames decoded before the wanted ones and thrown away, so that the state of the decoder is that of one that began at
 # the start of the file: eight frames of AAC; for MPEG, whose frames borrow bits from earlier ones, more.
 _PREROLL = 8192
 _ROBUST_PREROLL = 32768
 # Frames by which decoding may end before a stated length: a few codec frames.
 _TOLERANCE = 8192
-# Seconds by which the timestamps of a container that counts milliseconds may be off without a gap; and its length.
+# Seconds by which timestamps in milliseconds may be off without a gap, and by which a length in them may be off.
 _JITTER = 0.1
 _INEXACT = 0.5
-# What numpy calls FFmpeg's samples.
-_KINDS = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 # Seconds beyond which a gap in the timestamps is damage.
 _LONGEST_GAP = 3600
 
@@ -66,8 +63,8 @@ _LONGEST_GAP = 3600
 class PyAVSource:
     """An audio stream of a file that PyAV has opened, the first if `file` names none; see `Source`.
 
-    With `seeks`, only what is needed of a file is decoded. That is exact but for codecs that make up noise (AAC's
-    perceptual noise substitution): it is other noise than after decoding from the start.
+    With `seeks`, only the needed part of a file is decoded. That is exact but for codecs that make up noise (AAC's
+    perceptual noise substitution): it differs from the noise after decoding from the start.
 
     Raises:
         UnreadableError: FFmpeg does not know the file.
@@ -92,16 +89,16 @@ class PyAVSource:
 
     @property
     def tags(self) -> Tags:
-        """Those of the file, and of the stream where the file has none."""
+        """The tags of the file, or else of the stream."""
         return tags_of({**self._stream.metadata, **self._container.metadata})
 
     def packets(self) -> tuple[int, int]:
-        """Return how many packets there are, and the frames in them, which for MPEG audio is exact; decodes nothing."""
+        """Return the number of packets, and of the frames in them (exact for MPEG audio), without decoding."""
         ticks = [packet.duration or 0 for packet in self._container.demux(self._stream) if packet.size]
         return len(ticks), round(sum(ticks) * self._ticks)
 
     def count(self, alive: Callable[[], None]) -> int:
-        """Return the number of frames that decoding brings, and more than may be for an endless file."""
+        """Return the number of frames that decoding brings; too many, for `check_bounds`, of an endless file."""
         frames, most, told = 0, LONGEST * 3600 * self.sample_rate, 0
         for first, samples in self._placed(0):
             frames = first + len(samples)
@@ -120,7 +117,7 @@ class PyAVSource:
         assert self.frames is not None
         stop = min(start + frames, self.frames)
         if start < stop:
-            yield from _in_blocks(self._filled(start, stop), min(block, stop - start), self.channels)
+            yield from in_blocks(self._filled(start, stop), min(block, stop - start), self.channels)
 
     def close(self) -> None:
         """Close the file."""
@@ -163,7 +160,7 @@ class PyAVSource:
 
     @property
     def _lead(self) -> int:
-        """Return the ticks by which the stream begins later than others of the file; none if it is only its codec's."""
+        """Return the ticks by which the stream begins later than others of the file; 0 for a codec's delay."""
         begins, first = self._stream.start_time, self._container.start_time
         if begins is None or first is None:
             return 0
@@ -176,10 +173,7 @@ class PyAVSource:
         return round((self._stream.duration + self._lead) * self._ticks)
 
     def _stated_seconds(self) -> float | None:
-        """Return the file's length if it states one, which is about that of its stream if it holds no other.
-
-        Matroska counts from 0, even if its first timestamp is later.
-        """
+        """Return the file's stated length, if it holds one stream. Matroska counts from 0, even if it begins later."""
         duration, alone = self._container.duration, len(self._container.streams) == 1
         if not duration or not alone or self._container.format.name in _GUESSING:
             return None
@@ -193,7 +187,7 @@ class PyAVSource:
                 yield samples[:0]
                 continue
             if first > at:
-                yield from _zeros(min(first, stop) - at, self.channels, self.sample_rate)
+                yield silence(min(first, stop) - at, self.channels)
                 at = min(first, stop)
             wanted = samples[at - first : stop - first]
             yield wanted
@@ -203,7 +197,7 @@ class PyAVSource:
         if stop - at > _TOLERANCE:
             assert self.frames is not None
             raise truncated(self._named, at / self.sample_rate, self.frames / self.sample_rate)
-        yield from _zeros(stop - at, self.channels, self.sample_rate)
+        yield silence(stop - at, self.channels)
 
     def _placed(self, start: int) -> "Iterator[tuple[int, Samples]]":
         """Yield decoded samples [time, channel], each with its place, in order; from the first or, if the file can be
@@ -213,24 +207,32 @@ class PyAVSource:
         origin, moved = self._origin if self._exact else None, 0
         slack = self.sample_rate // 1000 if self._exact else round(_JITTER * self.sample_rate)
         try:
-            for frame in self._decoded():
-                samples = self._samples(frame)
+            for frame in decoded(self._container, self._stream, robust=self._robust):
+                if frame.sample_rate != self.sample_rate:
+                    raise AudioError(
+                        f"{self._named}: its sample rate changes from {self.sample_rate} to {frame.sample_rate} Hz; "
+                        "convert the file to WAV or FLAC"
+                    )
+                samples = to_channels(samples_of(frame), self.channels).T
                 if origin is None and frame.pts is not None:
                     origin = frame.pts - self._lead
                 place = at or 0 if frame.pts is None else self._scaled(frame.pts - (origin or 0)) - moved
                 if at is None:
-                    self._check_sought(place, start)
+                    if place > start:
+                        raise BrokenError
                 elif abs(place - at) <= slack:
                     place = at
                 elif place > at:
-                    self._note_gap(place - at)
+                    if place - at > _LONGEST_GAP * self.sample_rate:
+                        raise BrokenError
+                    self.silence += (place - at) / self.sample_rate
                 elif self._exact:
                     samples, place = samples[at - place :], at
                 else:  # time begins anew
                     moved, place = moved + place - at, at
                 yield place, samples
                 at = place + len(samples)
-        except _BrokenError:
+        except BrokenError:
             raise self._damaged(at or start) from None
 
     def _seek(self, start: int) -> bool:
@@ -246,56 +248,9 @@ class PyAVSource:
             return False
         return True
 
-    def _check_sought(self, place: int, start: int) -> None:
-        if place > start:
-            raise self._damaged(start)
-
-    def _decoded(self) -> "Iterator[AudioFrame]":
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-                if packet is None:
-                    return
-                if packet.is_corrupt and not self._robust:
-                    raise _BrokenError
-                frames = packet.decode()
-            except MemoryError:
-                raise
-            except av.FFmpegError:
-                if not self._robust:
-                    raise _BrokenError from None
-                continue
-            yield from frames
-
-    def _samples(self, frame: "AudioFrame") -> "Samples":
-        """Return [time, channel]."""
-        if frame.sample_rate != self.sample_rate:
-            rates = f"{self.sample_rate} to {frame.sample_rate} Hz"
-            raise AudioError(f"{self._named}: its sample rate changes from {rates}; convert the file to WAV or FLAC")
-        kind, samples = (
-            _KINDS[frame.format.packed.name],
-            np.empty((frame.samples, len(frame.layout.channels)), np.float32),
-        )
-        if frame.format.is_planar:  # to_ndarray() takes as long as to decode
-            for number, plane in enumerate(frame.planes):
-                samples[:, number] = np.frombuffer(memoryview(plane), kind, frame.samples)
-        else:
-            samples[:] = np.frombuffer(memoryview(frame.planes[0]), kind, samples.size).reshape(samples.shape)
-        if kind == "u1":
-            samples -= 128
-        if kind[0] != "f":
-            samples *= np.float32(2.0 ** (1 - 8 * int(kind[1])))
-        return to_channels(samples.T, self.channels).T
-
     def _scaled(self, ticks: int) -> int:
         """Return a number of ticks in frames, rounded; integers, for Fraction takes its time."""
         return (2 * ticks * self._ticks.numerator // self._ticks.denominator + 1) // 2
-
-    def _note_gap(self, frames: int) -> None:
-        if frames > _LONGEST_GAP * self.sample_rate:
-            raise _BrokenError
-        self.silence += frames / self.sample_rate
 
     def _damaged(self, at: int) -> AudioError:
         total = self._stated_seconds() if self.frames is None else self.frames / self.sample_rate
@@ -303,7 +258,7 @@ class PyAVSource:
 
 
 def tags_in(path: Path) -> Tags:
-    """Return the tags of a file, of which no more than its head is looked at; none if it is not readable here."""
+    """Return the tags at the start of a file; none if it is not readable here."""
     options = {**_CLOSED, "probesize": f"{_HEAD}"}
     with (
         path.open("rb", buffering=0) as handle,
@@ -312,29 +267,3 @@ def tags_in(path: Path) -> Tags:
     ):
         return tags_of(container.metadata)
     return NO_TAGS
-
-
-class _BrokenError(Exception):
-    """The stream is truncated or damaged."""
-
-
-def _zeros(frames: int, channels: int, block: int) -> "Iterator[Samples]":
-    for first in range(0, frames, block):
-        yield np.zeros((min(block, frames - first), channels), np.float32)
-
-
-def _in_blocks(pieces: "Iterator[Samples]", block: int, channels: int) -> "Iterator[Samples]":
-    """Yield the same samples, contiguous, in blocks of which only the last one may be shorter; and empty pieces."""
-    buffer, held = np.empty((block, channels), np.float32), 0
-    for piece in pieces:
-        if not len(piece):
-            yield piece
-        for first in range(-held, len(piece), block):
-            taken = piece[max(first, 0) : first + block]
-            buffer[held : held + len(taken)] = taken
-            held += len(taken)
-            if held == block:
-                yield buffer
-                buffer, held = np.empty((block, channels), np.float32), 0
-    if held:
-        yield buffer[:held]

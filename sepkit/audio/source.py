@@ -1,10 +1,12 @@
-"""An open audio file, the same whatever library reads it."""
+"""An open audio file, whichever library reads it, and the errors of truncated, damaged and unknown files."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from sepkit.arrays import Samples
 from sepkit.audio.tags import Tags
+from sepkit.errors import AudioError
+from sepkit.track import AudioFile
 
 
 class Source(Protocol):
@@ -12,8 +14,8 @@ class Source(Protocol):
 
     Attributes:
         sample_rate: In Hz.
-        channels: How many.
-        frames: Its length; None where the file does not state one that can be relied on, see `count`.
+        channels: Their number.
+        frames: Its length; None if the file does not state one that can be relied on, see `count`.
         silence: Seconds by which `blocks` has filled gaps in the file's timestamps so far.
     """
 
@@ -36,7 +38,7 @@ class Source(Protocol):
         ...
 
     def blocks(self, start: int, frames: int, block: int) -> "Iterator[Samples]":
-        """Yield frames [start, start + frames) in blocks [time, channel] of at most `block`, all that the file has.
+        """Yield frames [start, start + frames), or fewer at the end of the file, in blocks [time, channel] of `block`.
 
         An empty block is a sign of life. Only for a source whose `frames` are known.
 
@@ -48,3 +50,18 @@ class Source(Protocol):
     def close(self) -> None:
         """Let go of the file."""
         ...
+
+
+class UnreadableError(AudioError):
+    """A file of a format that one library does not know; another may."""
+
+
+def truncated(file: AudioFile, seconds: float, total: float) -> AudioError:
+    """Return the error of a file that ends after some of its seconds."""
+    return AudioError(f"{file}: truncated, decoded {seconds:.1f} s of {total:.1f} s; fetch or export the file again")
+
+
+def damaged(file: AudioFile, seconds: float, total: float | None) -> AudioError:
+    """Return the error of a file that fails to decode after some seconds; `total` is None if its length is unknown."""
+    decoded = f"decoded {seconds:.1f} s" + ("" if total is None else f" of {total:.1f} s")
+    return AudioError(f"{file}: truncated or damaged: {decoded}; fetch or export the file again")

@@ -21,7 +21,8 @@ from sepkit.separation.overlap_add import Chunk, Fifo, cross_fade, cut
 
 log = logging.getLogger(__name__)
 
-_Item, _Done = TypeVar("_Item"), TypeVar("_Done")
+_Item = TypeVar("_Item")
+_Done = TypeVar("_Done")
 
 Recipe = int | slice
 """A stem: the source of this number, or the mixture minus the sources of a slice."""

@@ -3,6 +3,7 @@
 import os
 import struct
 from contextlib import closing
+from pathlib import Path
 
 import av
 import numpy as np
@@ -296,3 +297,16 @@ def test_a_movie_that_refers_to_another_file_is_not_followed(tmp_path):
     song.unlink()  # would be missed
     assert probe(path).frames == RATE
     assert read(path)[0].any()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are listed in /proc")
+def test_no_file_stays_open_when_the_second_library_fails(tmp_path, monkeypatch):
+    def fail(_):
+        raise AudioError("broken")
+
+    path = tmp_path / "song.mp3"
+    soundfile.write(path, NOISE, RATE)
+    monkeypatch.setattr(PyAVSource, "packets", fail)
+    with pytest.raises(AudioError, match="broken") as caught:
+        probe(path)
+    assert str(path) not in {os.path.realpath(handle) for handle in Path("/proc/self/fd").iterdir()}, caught

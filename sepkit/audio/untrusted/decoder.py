@@ -78,7 +78,8 @@ class Decoder:
         stamp = (path.absolute(), status.st_size, status.st_mtime_ns)
         if self._latest is None or self._latest[0] != stamp:
             facts = self._facts(path, "describe")
-            info = with_length(path, *facts["info"], lambda _: int(self._facts(path, "count")["frames"]))
+            rate, channels, frames = facts["info"]
+            info = with_length(path, rate, channels, frames, lambda _: int(self._facts(path, "count")["frames"]))
             self._latest = (stamp, replace(info, tags=Tags(**facts["tags"])))
         return self._latest[1]
 
@@ -121,7 +122,7 @@ class Decoder:
                 if kind == SAMPLES and not len(content):
                     self._streaming = False
                     return
-                message = json.loads(content.tobytes()) if kind == FACTS else content
+                message: Any = json.loads(content.tobytes()) if kind == FACTS else content
                 if kind == FACTS and "error" in message:
                     self._streaming = False
                     raise AudioError(message["error"])

@@ -18,10 +18,9 @@ from typing import Any, BinaryIO
 
 import av.logging
 
-from sepkit.audio.damage import damaged
 from sepkit.audio.info import AudioInfo
 from sepkit.audio.opening import opened
-from sepkit.audio.source import Source
+from sepkit.audio.source import Source, damaged
 from sepkit.audio.untrusted.messages import BLOCK, FACTS, HEAD, SAMPLES
 from sepkit.errors import AudioError, reason
 
