@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 
 from sepkit.checkpoints import model_file
 from sepkit.errors import SepkitError
-from sepkit.training.keeping import state as states
+from sepkit.training import state as states
 
 CONFIG = """
 [audio]

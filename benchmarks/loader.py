@@ -29,8 +29,8 @@ from sepkit.data.chunks import Batch
 from sepkit.data.loader import Data
 from sepkit.data.preparation import prepare
 from sepkit.datasets.synthesis import write_song
-from sepkit.training.keeping.run_directory import RunDirectory
 from sepkit.training.loop import train
+from sepkit.training.run_directory import RunDirectory
 
 SONGS, SECONDS, TIMES, WORKERS, BATCH, ROUNDS = 5, 15.0, 8, 2, 4, 3
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")

@@ -76,18 +76,14 @@ def take_steps(network: str) -> None:
     import torch
 
     from sepkit import config as configs
-    from sepkit.precision import Precision, flushing_denormals
-    from sepkit.training.learning.learner import assemble
-    from sepkit.training.learning.objective import Objective
+    from sepkit.precision import flushing_denormals
+    from sepkit.training.learner import Learner
     from sepkit.training.ranks import Ranks
-    from sepkit.training.step import take_step
 
     path, batch = NETWORKS[network]
     config = configs.load(Path(path) if path else None)
-    device = torch.device("cpu")
     torch.manual_seed(0)
-    precision = Precision.of(config.train.precision, device)
-    learner = assemble(config, config.model.build(config.audio), STEPS, Ranks(device), precision)
+    learner = Learner(config, config.model.build(config.audio), STEPS, Ranks(torch.device("cpu")))
     frames = round(config.train.chunk_seconds * config.audio.sample_rate)
     mixture = 0.1 * torch.randn(batch, config.audio.channels, frames)
     present = torch.ones(batch, 1, dtype=torch.bool)
@@ -95,12 +91,11 @@ def take_steps(network: str) -> None:
         "mixture": mixture, "targets": 0.5 * mixture[:, None], "present": present, "present_everywhere": present,
         "tracks": [],
     }  # fmt: skip
-    objective = Objective(config)
     with flushing_denormals():
         for number in range(WARM_UP + STEPS):
             if number == WARM_UP:
                 started, computed = perf_counter(), process_time()
-            take_step(learner, chunks, objective, precision, config.train)  # type: ignore[arg-type]
+            learner.take_step(chunks)  # type: ignore[arg-type]
     seconds, processor = perf_counter() - started, process_time() - computed
     print(json.dumps([batch * STEPS / seconds, processor / STEPS]))
 

@@ -7,4 +7,5 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Samples: TypeAlias = "NDArray[np.float32]"
-Scores: TypeAlias = "NDArray[np.float64]"
+Doubles: TypeAlias = "NDArray[np.float64]"
+Scores: TypeAlias = Doubles

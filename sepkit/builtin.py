@@ -60,12 +60,16 @@ def sepkit_metrics() -> list[type[MetricConfig]]:
 def sepkit_augmentations() -> list[type[AugmentationConfig]]:
     """Random changes of training chunks."""
     from sepkit.augmentations.channel_swap import ChannelSwap
+    from sepkit.augmentations.doubling import Doubling
+    from sepkit.augmentations.equaliser import Equaliser
     from sepkit.augmentations.gain import Gain
     from sepkit.augmentations.low_pass import LowPass
     from sepkit.augmentations.mp3 import MP3
     from sepkit.augmentations.pitch import Pitch
     from sepkit.augmentations.polarity import Polarity
+    from sepkit.augmentations.reverb import Reverb
     from sepkit.augmentations.soft_clip import SoftClip
+    from sepkit.augmentations.speed import Speed
     from sepkit.augmentations.tempo import Tempo
 
-    return [Gain, Polarity, ChannelSwap, Pitch, Tempo, SoftClip, LowPass, MP3]
+    return [Gain, Polarity, ChannelSwap, Pitch, Tempo, Speed, Doubling, Reverb, Equaliser, SoftClip, LowPass, MP3]

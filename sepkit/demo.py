@@ -11,11 +11,12 @@ from sepkit.checkpoints import model_file
 from sepkit.config import RunConfig
 from sepkit.errors import ConfigError
 from sepkit.evaluation.estimates import ModelEstimates
-from sepkit.evaluation.evaluate import Evaluation, Job, evaluate
+from sepkit.evaluation.evaluate import Evaluation, evaluate
+from sepkit.evaluation.song_scorer import SongScorer
 from sepkit.songs.separator import Separator
-from sepkit.training.keeping.run_directory import RunDirectory
 from sepkit.training.loop import Outcome
-from sepkit.training.start import Start, begin
+from sepkit.training.run_directory import RunDirectory
+from sepkit.training.start import begin
 
 # Rendered in seconds, and enough to learn from.
 _SONGS = {"train": 10, "validation": 1, "test": 1, "seconds": 20.0}
@@ -43,8 +44,8 @@ def train_demo(folder: Path, device: torch.device, epochs: int | None, say: Call
     say(f"Rendering songs in {folder / 'songs'}")
     config.datasets[0].tracks("all")
     say(f"Training a model for {', '.join(config.audio.sources)}")
-    goes_on = run.last_state.exists() and _same(run.config, config)
-    return begin(config, run.path, device, Start(resume=goes_on, overwrite=not goes_on))
+    resumes = run.last_state.exists() and _same(run.config, config)
+    return begin(config, run.path, device, resume=resumes, overwrite=not resumes)
 
 
 def score_demo(folder: Path, device: torch.device, say: Callable[[str], None]) -> DemoResult:
@@ -57,8 +58,8 @@ def score_demo(folder: Path, device: torch.device, say: Callable[[str], None]) -
     say(f"Separating {mixture}")
     written = separator.separate_file(mixture, folder / "separated", overwrite=True, track=track.name)
     say("Scoring it, beside the mixture as the baseline")
-    job = Job((ModelEstimates("demo", separator),), config.metrics)
-    return DemoResult(model, mixture, written.files, evaluate(job, [track]))
+    scorer = SongScorer((ModelEstimates("demo", separator),), config.metrics)
+    return DemoResult(model, mixture, written.files, evaluate(scorer, [track]))
 
 
 def demo_config(folder: Path, epochs: int | None = None) -> RunConfig:

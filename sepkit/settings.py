@@ -25,8 +25,18 @@ class ScheduleSettings(Section):
         "validation gets no better",
     )
     warmup_steps: int = Field(default=0, ge=0, description="steps in which the rate rises linearly from zero")
+    cooldown_steps: int = Field(
+        default=0, ge=0,
+        description='last steps of all epochs, in which the rate falls linearly to almost zero; not with "cosine"',
+    )  # fmt: skip
     factor: float = Field(default=0.5, gt=0, lt=1, description='of each drop of "plateau"')
     patience: int = Field(default=5, ge=0, description='validations without a better one before "plateau" drops')
+
+    @model_validator(mode="after")
+    def _falls_once(self) -> "ScheduleSettings":
+        if self.name == "cosine" and self.cooldown_steps:
+            raise ValueError('"cosine" falls over all epochs; leave out cooldown_steps, or choose "constant"')
+        return self
 
 
 class ValidationSettings(Section):

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.limits import LimitedAugmentation
-from sepkit.component import AudioSpec, Augmentation
+from sepkit.augmentations.stems import StemAugmentation
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Gain(LimitedAugmentation):
+class Gain(StemAugmentation):
     """A gain for each stem, uniform in dB; the mixture becomes their sum."""
 
     limits = ("low_db", "high_db")
@@ -22,12 +21,7 @@ class Gain(LimitedAugmentation):
     low_db: float = Field(default=-6.0, ge=-60, le=60, description="lowest gain")
     high_db: float = Field(default=6.0, ge=-60, le=60, description="highest gain")
 
-    def build(self, audio: AudioSpec) -> Augmentation:
-        """Return (stems, mixture, rng) -> (stems, mixture)."""
-
-        def gain(stems: Samples, mixture: Samples, rng: np.random.Generator) -> tuple[Samples, Samples]:
-            decibels = rng.uniform(self.low_db, self.high_db, (len(stems), 1, 1))
-            louder = stems * (10 ** (decibels / 20)).astype(stems.dtype)
-            return louder, louder.sum(0)
-
-        return gain
+    def change(self, stems: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        """Multiply each stem by its gain."""
+        decibels = rng.uniform(self.low_db, self.high_db, (len(stems), 1, 1))
+        return stems * (10 ** (decibels / 20)).astype(stems.dtype)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.limits import LimitedAugmentation
+from sepkit.augmentations.stems import LimitedAugmentation
 from sepkit.component import AudioSpec, Augmentation
 from sepkit.errors import ConfigError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class MP3(LimitedAugmentation):
     """The mixture is encoded as mp3, at a variable bitrate of random quality, and decoded again; the stems stay clean.
 
-    Put it last: the other augmentations make the mixture anew from the stems.
+    Put it last: after any other augmentation the mixture is the sum of the stems again.
     """
 
     limits = ("low_compression", "high_compression")
@@ -30,7 +30,7 @@ class MP3(LimitedAugmentation):
         """Return (stems, mixture, rng) -> (stems, mixture).
 
         Raises:
-            ConfigError: mp3 knows no such sample rate, or not as many channels.
+            ConfigError: mp3 lacks the sample rate or the number of channels.
         """
         from sepkit.audio.writing.mp3 import MOST_CHANNELS, SAMPLE_RATES, mp3_round_trip
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.limits import LimitedAugmentation
-from sepkit.component import AudioSpec, Augmentation
+from sepkit.augmentations.stems import StemAugmentation
 
 if TYPE_CHECKING:
     import numpy as np
 
+MARGIN = 64
+"""Samples at each edge: more than the reach of the resampling filter, so that it meets no silence."""
 
-class Pitch(LimitedAugmentation):
+
+class Pitch(StemAugmentation):
     """One transposition for all stems, uniform in semitones, at the same tempo; the mixture becomes their sum.
 
     All stems stay in tune with each other. The ratio of frequencies is rounded to a fraction whose denominator is at
@@ -26,16 +29,18 @@ class Pitch(LimitedAugmentation):
     low_semitones: float = Field(default=-2.0, ge=-12, le=12, description="deepest shift; negative is down")
     high_semitones: float = Field(default=2.0, ge=-12, le=12, description="highest shift; positive is up")
 
-    def build(self, audio: AudioSpec) -> Augmentation:
-        """Return (stems, mixture, rng) -> (stems, mixture)."""
-        from fractions import Fraction
+    def change(self, stems: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        """Stretch the stems by the ratio in time, and resample them back to their length."""
+        import numpy as np
 
-        from sepkit.augmentations.pitch_shift import pitch_shift
+        from sepkit.audio.resample import resample
+        from sepkit.augmentations.time_stretch import time_stretch
 
-        def pitch(stems: Samples, mixture: Samples, rng: np.random.Generator) -> tuple[Samples, Samples]:
-            semitones = rng.uniform(self.low_semitones, self.high_semitones)
-            ratio = Fraction(2 ** (semitones / 12)).limit_denominator(100)
-            shifted = pitch_shift(stems, ratio, audio.sample_rate)
-            return shifted, shifted.sum(0)
-
-        return pitch
+        semitones = rng.uniform(self.low_semitones, self.high_semitones)
+        ratio = Fraction(2 ** (semitones / 12)).limit_denominator(100)
+        sources, channels, frames = stems.shape
+        padded = np.pad(stems, ((0, 0), (0, 0), (MARGIN, MARGIN)), mode="symmetric")
+        stretched = time_stretch(padded, float(1 / ratio), sample_rate)
+        flat = stretched.reshape(sources * channels, -1)
+        shifted = resample(flat, ratio.numerator, ratio.denominator)[:, MARGIN : MARGIN + frames]
+        return shifted.reshape(stems.shape)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.limits import LimitedAugmentation
-from sepkit.component import AudioSpec, Augmentation
+from sepkit.augmentations.stems import StemAugmentation
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class SoftClip(LimitedAugmentation):
+class SoftClip(StemAugmentation):
     """A saturation for each stem, its drive uniform in dB; the mixture becomes their sum.
 
     A sample x becomes tanh(g x) / g, with g the drive as a factor: quiet samples stay as they are, and no sample ever
@@ -26,14 +25,11 @@ class SoftClip(LimitedAugmentation):
     low_db: float = Field(default=0.0, ge=-20, le=60, description="least drive; the ceiling is at its negative in dBFS")
     high_db: float = Field(default=12.0, ge=-20, le=60, description="most drive")
 
-    def build(self, audio: AudioSpec) -> Augmentation:
-        """Return (stems, mixture, rng) -> (stems, mixture)."""
+    def change(self, stems: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        """Saturate each stem."""
         import numpy as np
 
-        def soft_clip(stems: Samples, mixture: Samples, rng: np.random.Generator) -> tuple[Samples, Samples]:
-            decibels = rng.uniform(self.low_db, self.high_db, (len(stems), 1, 1))
-            drive = (10 ** (decibels / 20)).astype(stems.dtype)
-            clipped = np.tanh(stems * drive) / drive
-            return clipped, clipped.sum(0)
-
-        return soft_clip
+        decibels = rng.uniform(self.low_db, self.high_db, (len(stems), 1, 1))
+        drive = (10 ** (decibels / 20)).astype(stems.dtype)
+        clipped: Samples = np.tanh(stems * drive) / drive
+        return clipped

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.limits import LimitedAugmentation
-from sepkit.component import AudioSpec, Augmentation
+from sepkit.augmentations.stems import StemAugmentation
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Tempo(LimitedAugmentation):
+class Tempo(StemAugmentation):
     """One tempo for all stems, log-uniform as a factor of their own, at the same pitch; the mixture becomes their sum.
 
-    All stems keep step with each other. The result is ceil(frames / factor) long.
+    All stems keep step with each other. The result is ceil(samples / factor) long.
     """
 
     limits = ("low_factor", "high_factor")
@@ -27,16 +26,12 @@ class Tempo(LimitedAugmentation):
 
     @property
     def stretch(self) -> float:
-        """The highest tempo: that much faster, a chunk needs that much more to play."""
+        """The highest tempo: a chunk needs as many times its length of audio."""
         return max(1.0, self.high_factor)
 
-    def build(self, audio: AudioSpec) -> Augmentation:
-        """Return (stems, mixture, rng) -> (stems, mixture)."""
+    def change(self, stems: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+        """Stretch all stems in time."""
         from sepkit.augmentations.time_stretch import time_stretch
 
-        def tempo(stems: Samples, mixture: Samples, rng: np.random.Generator) -> tuple[Samples, Samples]:
-            factor = self.low_factor * (self.high_factor / self.low_factor) ** rng.random()
-            stretched = time_stretch(stems, factor, audio.sample_rate)
-            return stretched, stretched.sum(0)
-
-        return tempo
+        factor = self.low_factor * (self.high_factor / self.low_factor) ** rng.random()
+        return time_stretch(stems, factor, sample_rate)

@@ -1,13 +1,13 @@
 """Phase vocoder: another tempo at the same pitch (Flanagan and Golden, "Phase Vocoder", 1966).
 
-The STFT is read at `factor` times its speed. A bin takes its magnitude from between the two frames around the point
-that is read, and its phase goes on by what it advances from the one frame to the other. Three things make up for what
-the bins lose of each other's phases in that:
+The STFT is read at `factor` times its speed. A bin takes its magnitude from between the two frames around the reading
+point, and its phase advances as it does from the one frame to the other. Three corrections keep the phases of the bins
+together:
 
-- Where an attack begins, all phases start anew from the closest frame, moved to where it is read (Duxbury, Davies and
-  Sandler, "Improved Time-Scaling of Musical Audio Using Phase Locking at Transients", 2002). Otherwise 15 % of a drum's
-  energy would come before the beat; now 1 to 2 % do.
-- They start anew, too, at the first frame that has none of the mirrored edge in it.
+- At an attack all phases start anew from the closest frame, moved to the reading point (Duxbury, Davies and Sandler,
+  "Improved Time-Scaling of Musical Audio Using Phase Locking at Transients", 2002). Otherwise 15 % of a drum's energy
+  would come before the beat; now 1 to 2 % do.
+- They also start anew at the first frame without any of the mirrored edge.
 - Each bin takes the phase of its sum with its neighbours, hence of the loudest of the three (Puckette, "Phase-locked
   Vocoder", 1995). Otherwise noise would lose 3.3 dB; it still loses 1.7.
 
@@ -28,14 +28,14 @@ WINDOW_SECONDS = 0.046
 """2048 samples at 44.1 kHz; other rates take the power of two that is closest in octaves."""
 OVERLAP = 4
 ATTACK = 2.0
-"""By how much the energy grows within a frame, at least, where an attack begins."""
+"""The least growth of the energy from a frame to the next at an attack."""
 
 
 def time_stretch(samples: Samples, factor: float, sample_rate: int) -> Samples:
     """[source, channel, time] -> [source, channel, ceil(time / factor)]. The edges are mirrored outwards.
 
-    What is at t in the input is at t / factor in the output; attacks are off by up to 1.5 ms at 1 +- 0.1. `factor` must
-    be within 1/2 to 2.
+    Time t of the input becomes t / factor in the output; attacks are off by up to 1.5 ms at 1 +- 0.1. `factor` must be
+    within 1/2 to 2.
     """
     window = 2 ** round(log2(WINDOW_SECONDS * sample_rate))
     first, frames = round(window / factor), ceil(samples.shape[-1] / factor)
@@ -71,7 +71,7 @@ def _vocode(spectrum: torch.Tensor, factor: float) -> torch.Tensor:
 
 
 def _latest_start(energy: torch.Tensor, first: int) -> torch.Tensor:
-    """[frame] -> the latest frame, up to each, where phases start anew: 0, `first`, and wherever an attack begins."""
+    """[frame] -> the latest frame, up to each, at which phases start anew: 0, `first`, and each attack."""
     starts = torch.arange(len(energy))
     starts[1:][energy[1:] <= ATTACK * energy[:-1]] = 0
     starts[first] = first
@@ -81,7 +81,7 @@ def _latest_start(energy: torch.Tensor, first: int) -> torch.Tensor:
 def _locked(spectrum: torch.Tensor) -> torch.Tensor:
     """[..., bin] -> the direction, of length 1, of each bin's sum with its neighbours.
 
-    They are subtracted: where frames count time from their start, one partial has opposite signs in adjacent bins.
+    They are subtracted: as frames count time from their start, one partial has opposite signs in adjacent bins.
     """
     total = spectrum.clone()
     total[..., 1:] -= spectrum[..., :-1]

@@ -27,8 +27,8 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
 
     from sepkit import device as devices
     from sepkit.demo import score_demo, train_demo
-    from sepkit.evaluation.output.summary import summarise
-    from sepkit.evaluation.output.tables import tables
+    from sepkit.evaluation.summary import summarise
+    from sepkit.evaluation.tables import tables
 
     chosen = torch.device(devices.choose(device))
     outcome = train_demo(output_dir, chosen, epochs, say)

@@ -13,7 +13,8 @@ from sepkit.cli.verb import Report, Terminated, Verb
 from sepkit.terminal import one_line, say
 
 if TYPE_CHECKING:
-    from sepkit.evaluation.evaluate import Evaluation, Result
+    from sepkit.evaluation.evaluate import Evaluation
+    from sepkit.evaluation.song_scorer import SongScores
 
 
 @click.command(cls=Verb)
@@ -54,11 +55,9 @@ def evaluate(
 ) -> Report:
     """Score models, or finished stems, on songs with known stems: the test split of CONFIG, a folder, or one song."""
     from sepkit import config as configs
-    from sepkit.evaluation.evaluate import Job
     from sepkit.evaluation.evaluate import evaluate as evaluate_all
-    from sepkit.evaluation.output.folder import prepare, write
-    from sepkit.evaluation.output.page import report_of
-    from sepkit.evaluation.output.tables import tables
+    from sepkit.evaluation.folder import prepare, write
+    from sepkit.evaluation.page import page_content
     from sepkit.evaluation.saved_scores import SUMMARY
     from sepkit.evaluation.selection import (
         choose_estimators,
@@ -67,6 +66,8 @@ def evaluate(
         measure_costs,
         processes_for,
     )
+    from sepkit.evaluation.song_scorer import SongScorer
+    from sepkit.evaluation.tables import tables
     from sepkit.report import Limits
     from sepkit.report.page import page
 
@@ -76,15 +77,15 @@ def evaluate(
     estimators = choose_estimators(models, estimates, device, target, songs=len(tracks))
     prepare(output_dir, report=report)
     limits = Limits(songs=len(tracks)) if report else None
-    job = Job(tuple(estimators), chosen, (target,) if target else (), limits=limits)
+    scorer = SongScorer(tuple(estimators), chosen, (target,) if target else (), limits=limits)
     if cost and len(estimators) > bool(estimates):
         say("measuring what the model takes")
     costs = measure_costs(estimators, device) if cost else {}
     evaluation = evaluate_all(
-        job, tracks, costs, processes=processes or processes_for(estimators), done=_Progress(len(tracks)),
+        scorer, tracks, costs, processes=processes or processes_for(estimators), done=_Progress(len(tracks)),
         stops=(KeyboardInterrupt, Terminated),
     )  # fmt: skip
-    summary = write(output_dir, evaluation, page(report_of(evaluation), limits) if limits else "")
+    summary = write(output_dir, evaluation, page(page_content(evaluation), limits) if limits else "")
     written = [SUMMARY, *(name for name in summary["files"] if "/" not in name)]
     human = [*tables(evaluation), *(f"Written: {output_dir / name}" for name in written)]
     return Report(summary, human, _stopped(evaluation, len(tracks)) or (1 if evaluation.failed else 0))
@@ -108,7 +109,7 @@ class _Progress:
         self._songs = songs
         self._done = 0
 
-    def __call__(self, result: Result) -> None:
+    def __call__(self, result: SongScores) -> None:
         self._done += 1
         text = one_line(result.error) or ("scored" if result.scores else "none of the stems")
         say(f"{self._done} of {self._songs}  {one_line(result.track.name)}: {text}")

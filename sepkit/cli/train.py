@@ -15,11 +15,11 @@ from sepkit.terminal import command, say
 if TYPE_CHECKING:
     from sepkit.training.loop import Outcome
 
-_SAID = {
-    "all epochs done": "All epochs done",
-    "no improvement": "Stopped, nothing better came,",
-    "all epochs done before": "Nothing to do, more --epochs go on: all epochs were done",
-    "no improvement before": "Nothing to do, a larger train.patience goes on: nothing better came until the run ended",
+_REASONS = {
+    "all epochs done": "All epochs done after epoch {}",
+    "no improvement": "Stopped early after epoch {}: no improvement",
+    "all epochs done before": "Nothing to do: all epochs are done (epoch {}). Raise --epochs to continue",
+    "no improvement before": "Nothing to do: the run stopped early after epoch {}. Raise train.patience to continue",
 }
 _UNITS = {"loss": "validation loss {:.5f}", "sdr": "SDR {:.2f} dB"}
 
@@ -28,12 +28,12 @@ _UNITS = {"loss": "validation loss {:.5f}", "sdr": "SDR {:.2f} dB"}
 @click.argument("config", type=options.FILE)
 @options.overrides
 @options.data_dir
-@click.option("--target", metavar="NAME", help="Train for this one stem.")
+@click.option("--target", metavar="NAME", help="Stem to train for, in place of [audio] sources.")
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Chunks in a step.")
-@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Epochs at most.")
+@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Largest number of epochs.")
 @click.option(
     "--output-dir", type=options.FILE, metavar="DIR", default="checkpoints", show_default=True,
-    help="Where the run's files go.",
+    help="Folder of the run's files.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run in the output folder, if there is one.")
 @click.option("--resume-from", type=options.FILE, metavar="FILE", help="Continue from a state, or fine-tune weights.")
@@ -47,16 +47,14 @@ def train(
     batch_size: int | None,
     epochs: int | None,
     output_dir: Path,
-    resume: bool,
-    resume_from: Path | None,
-    overwrite: bool,
     device: str,
+    **start: Any,
 ) -> Report:
     """Train a separator as CONFIG (a TOML file) says.
 
     Writes config.toml, best_model.safetensors, last_state.safetensors, history.jsonl, curves.png and, with
-    TensorBoard installed, events.* to the output folder. Ctrl-C or SIGTERM saves the state first, and the command
-    that goes on is printed.
+    TensorBoard installed, events.* to the output folder. Ctrl-C or SIGTERM saves the state and prints the command to
+    resume.
 
     All keys for --set: sepkit config show CONFIG. On several GPUs: torchrun --nproc-per-node N -m sepkit train CONFIG
     """
@@ -64,16 +62,14 @@ def train(
 
     from sepkit import config as configs
     from sepkit import device as devices
-    from sepkit.export.kept import prepare_export
-    from sepkit.training.start import Start, begin
+    from sepkit.training.start import begin
 
     run_config = configs.load(
         config, overrides, configs.Shortcuts(data_dir=data_dir, target=target, batch_size=batch_size, epochs=epochs)
     )
     if any(dataset.name == "synthetic" for dataset in run_config.datasets) and is_first():
         say("The songs are synthetic: to learn from your own, add --data-dir data/train")
-    start = Start(resume=resume, resume_from=resume_from, overwrite=overwrite)
-    outcome = begin(run_config, output_dir, torch.device(devices.choose(device)), start)
+    outcome = begin(run_config, output_dir, torch.device(devices.choose(device)), **start)
     data = {
         "best_model": str(outcome.run.best_model) if outcome.best_score is not None else None,
         "monitor": outcome.monitor,
@@ -84,13 +80,17 @@ def train(
         "history": str(outcome.run.history),
         "reason": outcome.reason,
     }
-    if outcome.signal:
-        return _interrupted(outcome, data)
+    return _interrupted(outcome, data) if outcome.signal else _done(outcome, data)
+
+
+def _done(outcome: "Outcome", data: dict[str, Any]) -> Report:
+    from sepkit.export.kept import prepare_export
+
     prepare_export(outcome.run.best_model)
     best = _UNITS[outcome.monitor].format(outcome.best_score)
-    where = f"in epoch {outcome.best_epoch}" if outcome.best_epoch else "before training: no epoch was better"
+    epoch = f"in epoch {outcome.best_epoch}" if outcome.best_epoch else "before training: no epoch was better"
     human = [
-        f"{_SAID[outcome.reason]} after epoch {outcome.epochs}; best {best} {where}.",
+        f"{_REASONS[outcome.reason].format(outcome.epochs)}. Best {best} {epoch}.",
         f"Model: {outcome.run.best_model}",
         f"Next: {command('separate', 'song.mp3', '-m', outcome.run.best_model)}",
     ]
@@ -98,19 +98,15 @@ def train(
 
 
 def _interrupted(outcome: "Outcome", data: dict[str, Any]) -> Report:
-    """Say what goes on from here: the saved state, or the same command where there is none yet."""
+    """Report the saved state and the command to resume, or the same command if there is no state yet."""
     context = click.get_current_context()
-    if outcome.saved_step is not None:
-        command = rerun_command(context, without=("resume", "resume_from", "overwrite"), adding=("--resume",))
-        which = (
-            "the state"
-            if outcome.saved_step == outcome.steps
-            else f"the last good state, of step {outcome.saved_step},"
-        )
-        kept = f"{which} is saved in {outcome.run.last_state}. Go on with:"
+    if outcome.saved_step is None:
+        command, kept = rerun_command(context), "there is nothing to save yet. Start again with:"
     else:
-        command = rerun_command(context)
-        kept = "there is nothing to save yet. Start again with:"
+        command = rerun_command(context, without=("resume", "resume_from", "overwrite"), adding=("--resume",))
+        step = f"the last good state, of step {outcome.saved_step},"
+        saved = "the state" if outcome.saved_step == outcome.steps else step
+        kept = f"{saved} is saved in {outcome.run.last_state}. Resume with:"
     name = Signals(outcome.signal).name
     human = [f"Stopped by {name} at step {outcome.steps}, {outcome.epochs} epochs done; {kept}", f"  {command}"]
     return Report({**data, "signal": name, "go_on": command}, human, exit_code=128 + outcome.signal)

@@ -11,10 +11,10 @@ import numpy as np
 from sepkit.audio.listen import Sound
 from sepkit.audio.read import Piece, read_sum
 from sepkit.config import RunConfig
-from sepkit.data.parallel import each
 from sepkit.data.partition import Fault, faults, inner_products
 from sepkit.data.song import SAME_LENGTH
 from sepkit.data.sounds import known_sounds
+from sepkit.data.workers import each
 from sepkit.datasets.stem_names import MIXTURE
 from sepkit.errors import SepkitError
 from sepkit.progress import with_bar

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from sepkit.config import RunConfig
 from sepkit.data.prepared import with_prepared
-from sepkit.data.song import REST, Song, songs_of
+from sepkit.data.song import RESIDUAL, Song, songs_of
 from sepkit.data.sounds import check_ends, with_sounding
 from sepkit.errors import CorpusError
 from sepkit.track import Track
@@ -29,7 +29,7 @@ def songs_in(config: RunConfig, split: str) -> list[Song]:
 def training_songs(config: RunConfig) -> list[Song]:
     """Return the songs to train on, ready to be drawn from. Files that are new are listened to first."""
     songs = songs_in(config, "train")
-    if len(config.audio.sources) == 1 and not any(song.parts[REST].pieces for song in songs):
+    if len(config.audio.sources) == 1 and not any(song.parts[RESIDUAL].pieces for song in songs):
         raise CorpusError(
             f"no training song has anything beside {config.audio.sources[0]}; add a mixture or the other stems"
         )

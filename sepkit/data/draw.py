@@ -1,8 +1,8 @@
-"""Which chunk comes next: a pure function of (seed, index), whatever the number of workers or of ranks.
+"""The random choice of chunks: a pure function of (seed, index), whatever the number of workers or of ranks.
 
-A chunk is either aligned (every part from one place in one song) or remixed (each source, and the rest, from a place in
-a song of its own: the voice of one song on the accompaniment of another). Places are drawn where the source sounds; in
-a stated share of the chunks it is left out instead, so that a network learns what silence is.
+A chunk is either aligned (every stem from one place in one song) or remixed (each source, and the residual, from a
+place in a song of its own: the voice of one song on the accompaniment of another). Places are drawn where the source
+sounds; in a stated share of the chunks it is left out instead, so that a network learns silence.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sepkit.data.song import REST, Part, Song
+from sepkit.data.song import RESIDUAL, Part, Song
 from sepkit.errors import CorpusError
 from sepkit.settings import TrainSettings
 
@@ -21,8 +21,8 @@ HALF_ENERGY = 0.5**0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
-    """A place in a part of a song, in frames, and how loud it is taken."""
+class Cut:
+    """A place in a part of a song, in samples, and the gain with which it is taken."""
 
     track: str
     part: Part
@@ -32,22 +32,22 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a chunk is made of: small enough to be sent to a worker with each chunk.
+    """The cuts that make a chunk: small enough to be sent to a worker with each chunk.
 
     Attributes:
-        parts: For each source, and the rest last, the clips whose sum it is; none are silence.
-        present: Which sources are known.
-        seed: For what else is random in this chunk.
+        stems: For each source, and the residual last, the cuts whose sum it is; none are silence.
+        present: For each source, True if it is known.
+        seed: For everything else that is random in this chunk.
     """
 
-    parts: tuple[tuple[Clip, ...], ...]
+    stems: tuple[tuple[Cut, ...], ...]
     present: tuple[bool, ...]
     seed: tuple[int, ...] = ()
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """The names of the songs that are in it."""
-        return tuple(dict.fromkeys(clip.track for clips in self.parts for clip in clips))
+        """The names of its songs."""
+        return tuple(dict.fromkeys(cut.track for cuts in self.stems for cut in cuts))
 
 
 class Draw:
@@ -56,8 +56,8 @@ class Draw:
     Args:
         songs: To draw from.
         sources: In the order of a recipe.
-        frames: Length of a chunk.
-        weights: Of the datasets that the songs come from: the share of what is drawn, relative to the others.
+        length: Samples of a chunk.
+        weights: Of the datasets that the songs come from: the share of each in the chunks, relative to the others.
         settings: Share of remixed, silent and mixed-up chunks.
         seed: All else follows from it and the index.
 
@@ -66,23 +66,18 @@ class Draw:
     """
 
     def __init__(
-        self,
-        songs: Sequence[Song],
-        sources: tuple[str, ...],
-        frames: int,
-        weights: Sequence[float],
-        settings: TrainSettings,
-        seed: int,
-    ) -> None:
+        self, songs: Sequence[Song], sources: tuple[str, ...], length: int, weights: Sequence[float],
+        settings: TrainSettings, seed: int,
+    ) -> None:  # fmt: skip
         self._songs = songs
         self._names = sources
-        self._frames = frames
+        self._length = length
         self._settings = settings
         self._seed = seed
         self._sources = [_Places(songs, [s.sounding.get(source, ()) for s in songs], weights) for source in sources]
-        heard = any(song.parts[REST].pieces for song in songs)  # else all stems are sources, and nothing is left over
-        spans = [((0, s.frames),) if s.pure and (s.parts[REST].pieces or not heard) else () for s in songs]
-        self._rest = _Places(songs, spans, weights)
+        left = any(song.parts[RESIDUAL].pieces for song in songs)  # else all stems are sources, and nothing is left
+        spans = [((0, s.frames),) if s.pure and (s.parts[RESIDUAL].pieces or not left) else () for s in songs]
+        self._residuals = _Places(songs, spans, weights)
         missing = [name for name, places in zip(sources, self._sources, strict=True) if not places]
         if missing:
             raise CorpusError(f"no training song has a stem for {', '.join(missing)} in which anything sounds")
@@ -90,48 +85,44 @@ class Draw:
     def __call__(self, index: int) -> Recipe:
         """Return the recipe of chunk `index`."""
         rng = np.random.default_rng((self._seed, index))
-        if self._rest and rng.random() < self._settings.remix:
-            parts, present = self._remixed(rng)
-        else:
-            parts, present = self._aligned(rng)
+        if self._residuals and rng.random() < self._settings.remix:
+            recipe = self._remixed(rng)
+        else:  # one source, drawn evenly, decides the place; a song that has few of them is drawn as often
+            recipe = aligned(*self._place(self._sources[rng.integers(len(self._sources))], rng), self._names)
         silent = rng.random(len(self._names)) < self._settings.silent
-        parts[:-1] = [() if quiet else clips for quiet, clips in zip(silent, parts[:-1], strict=True)]
-        return Recipe(tuple(parts), present, (self._seed, index, 1))
+        sources = [() if quiet else cuts for quiet, cuts in zip(silent, recipe.stems[:-1], strict=True)]
+        return Recipe((*sources, recipe.stems[-1]), recipe.present, (self._seed, index, 1))
 
-    def _remixed(self, rng: np.random.Generator) -> tuple[list[tuple[Clip, ...]], tuple[bool, ...]]:
-        sources = [self._stem(name, places, rng) for name, places in zip(self._names, self._sources, strict=True)]
-        song, start = self._place(self._rest, rng)
-        return [*sources, (_clip(song, REST, start),)], (True,) * len(sources)
+    def _remixed(self, rng: np.random.Generator) -> Recipe:
+        sources = [self._source(name, places, rng) for name, places in zip(self._names, self._sources, strict=True)]
+        song, start = self._place(self._residuals, rng)
+        return Recipe((*sources, (_cut(song, RESIDUAL, start),)), (True,) * len(sources))
 
-    def _stem(self, name: str, places: _Places, rng: np.random.Generator) -> tuple[Clip, ...]:
+    def _source(self, name: str, places: _Places, rng: np.random.Generator) -> tuple[Cut, ...]:
         count = 2 if rng.random() < self._settings.mixup else 1
         drawn = [self._place(places, rng) for _ in range(count)]
-        return tuple(_clip(song, name, start, 1.0 if count == 1 else HALF_ENERGY) for song, start in drawn)
-
-    def _aligned(self, rng: np.random.Generator) -> tuple[list[tuple[Clip, ...]], tuple[bool, ...]]:
-        """One source, drawn evenly, says where; a song that has few of them is no worse for it."""
-        song, start = self._place(self._sources[rng.integers(len(self._sources))], rng)
-        return aligned(song, self._names, start)
+        return tuple(_cut(song, name, start, 1.0 if count == 1 else HALF_ENERGY) for song, start in drawn)
 
     def _place(self, places: _Places, rng: np.random.Generator) -> tuple[Song, int]:
-        """A chunk that has a drawn moment in its middle half, as far as the song's ends allow."""
+        """Return a chunk that has a drawn sample in its middle half, as far as the song's ends allow."""
         number, moment = places(rng)
-        start = moment - round(rng.uniform(0.25, 0.75) * self._frames)
-        return self._songs[number], max(0, min(start, self._songs[number].frames - self._frames))
+        start = moment - round(rng.uniform(0.25, 0.75) * self._length)
+        return self._songs[number], max(0, min(start, self._songs[number].frames - self._length))
 
 
-def aligned(song: Song, sources: tuple[str, ...], start: int) -> tuple[list[tuple[Clip, ...]], tuple[bool, ...]]:
-    """Return all parts of a song from one place, and which sources are known."""
-    parts = [(_clip(song, source, start),) if source in song.parts else () for source in sources]
-    return [*parts, (_clip(song, REST, start),)], tuple(source in song.parts for source in sources)
+def aligned(song: Song, start: int, sources: tuple[str, ...]) -> Recipe:
+    """Return the recipe of all stems of a song from one place."""
+    present = tuple(source in song.parts for source in sources)
+    cuts = [(_cut(song, name, start),) if known else () for name, known in zip(sources, present, strict=True)]
+    return Recipe((*cuts, (_cut(song, RESIDUAL, start),)), present)
 
 
-def _clip(song: Song, part: str, start: int, gain: float = 1.0) -> Clip:
-    return Clip(song.name, song.part(part), start, gain)
+def _cut(song: Song, part: str, start: int, gain: float = 1.0) -> Cut:
+    return Cut(song.name, song.part(part), start, gain)
 
 
 class _Places:
-    """Draws moments from spans of frames: a dataset by its weight, then any moment in its spans like any other."""
+    """Draws samples from spans: a dataset by its weight, then every sample in its spans evenly."""
 
     def __init__(
         self, songs: Sequence[Song], spans: Sequence[Sequence[tuple[int, int]]], weights: Sequence[float]
@@ -147,7 +138,7 @@ class _Places:
         return len(self._songs) > 0
 
     def __call__(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Return the number of a song and a frame in it."""
+        """Return the number of a song and a sample in it."""
         drawn = np.searchsorted(self._cumulated, rng.random() * self._cumulated[-1], side="right")
         row = min(int(drawn), len(self._songs) - 1)
         return int(self._songs[row]), int(rng.integers(self._first[row], self._stop[row]))

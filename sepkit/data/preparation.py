@@ -13,9 +13,9 @@ from sepkit.component import AudioSpec
 from sepkit.config import RunConfig
 from sepkit.data import prepared
 from sepkit.data.corpus import songs_in
-from sepkit.data.parallel import each
 from sepkit.data.song import Song
 from sepkit.data.sounds import with_sounding
+from sepkit.data.workers import each
 from sepkit.errors import CorpusError, SepkitError
 from sepkit.progress import with_bar
 

@@ -14,7 +14,7 @@ from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read_sum
 from sepkit.cache.file_facts import Facts, find_facts
 from sepkit.component import AudioSpec
-from sepkit.data.parallel import in_threads
+from sepkit.data.workers import in_threads
 from sepkit.datasets.stem_names import left_out
 from sepkit.errors import CorpusError, SepkitError, did_you_mean
 from sepkit.track import AudioFile, Track
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # The name of a song's part that is no source; no stem may be called so.
-REST = "rest"
+RESIDUAL = "rest"
 # Seconds by which the files of a song may differ in length without a word.
 SAME_LENGTH = 0.1
 
@@ -81,7 +81,7 @@ class Song:
     @property
     def sources(self) -> tuple[str, ...]:
         """The sources that this song has."""
-        return tuple(name for name in self.parts if name != REST)
+        return tuple(name for name in self.parts if name != RESIDUAL)
 
     def part(self, name: str) -> Part:
         """Return a source or the rest, prepared if it is."""
@@ -166,7 +166,7 @@ def _stems_for(track: Track, audio: AudioSpec) -> Mapping[str, tuple[AudioFile, 
 def _is_pure(track: Track, audio: AudioSpec) -> bool:
     """Whether all that is no source holds none of them: those that the song lacks must be known not to sound in it."""
     absent = [source for source in audio.sources if source not in track.stems]
-    return not absent or (track.complete and all(source in track.told_apart for source in absent))
+    return not absent or (track.complete and all(source in track.corpus_stems for source in absent))
 
 
 def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile, Header]) -> Song:
@@ -182,7 +182,7 @@ def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile,
         frames=max((piece.frames_at(audio.sample_rate) for piece in pieces.values()), default=0),
         parts={
             **{source: Decoded(tuple(pieces[file] for file in files)) for source, files in sources.items()},
-            REST: Decoded((*(pieces[file] for file in rest), *minus)),
+            RESIDUAL: Decoded((*(pieces[file] for file in rest), *minus)),
         },
         pure=_is_pure(track, audio),
         dataset=number,

@@ -10,8 +10,8 @@ from sepkit.audio.listen import Sound, listen, window_frames
 from sepkit.audio.probe import probe
 from sepkit.audio.read import decode_raw
 from sepkit.cache.file_facts import find_facts
-from sepkit.data.parallel import each, in_threads
 from sepkit.data.song import Song, Span, raise_unusable
+from sepkit.data.workers import each, in_threads
 from sepkit.errors import SepkitError
 from sepkit.progress import with_bar
 from sepkit.track import AudioFile

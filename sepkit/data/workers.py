@@ -1,22 +1,22 @@
-"""Worker processes: items go to them and results come back, each worker at one end of a socket pair.
+"""A function over many items: in worker processes if it computes, in threads if it waits for a disk.
 
-A result is pickled with its arrays out of band (PEP 574), and a thread of this process reads these into memory of
-their own, while other work goes on. So handing over needs no shared memory, no name in any folder and no more than two
-file descriptors a worker; an error comes back as it was raised; and whichever process dies, the other end of its socket
-notices.
+Each worker has one end of a pipe. A result is pickled with its arrays out of band (PEP 574), and a thread of this
+process reads these into memory of their own while other work continues. So the transfer needs no shared memory, no name
+in any folder and two file descriptors a worker; an error arrives as it was raised; and the death of either process
+closes the pipe.
 """
 
 import os
 import pickle
 import signal
-import socket
-import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import islice
-from multiprocessing import Process, get_start_method
+from multiprocessing import Pipe, Process, get_start_method
+from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from threading import Thread
 from traceback import format_exception
@@ -28,20 +28,30 @@ from sepkit.errors import WorkerError, reason
 
 # Results of each worker that may be ready before they are asked for.
 AHEAD = 2
-# Seconds between two looks at whether the wait shall end.
-LOOK = 0.1
-# Seconds in which a worker ends by itself.
-GRACE = 1.0
+# Seconds between two calls of `waiting`.
+INTERVAL = 0.1
 # Seconds from SIGTERM on in which a worker still serves a process that was asked to end as well.
 SERVICE = 120
+# On a network disk a small file takes milliseconds of waiting.
+THREADS = 8
+# Items that a thread takes at once.
+AT_ONCE = 50
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def unchanged(result: Any) -> Any:
-    """Return what came."""
-    return result
+def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Yield `function(item)` of each item, in their order, from threads: for functions that wait for a disk."""
+    parts = [items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE)]
+    with ThreadPoolExecutor(THREADS) as threads:
+        for results in threads.map(lambda part: [function(item) for item in part], parts):
+            yield from results
+
+
+def each(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Generator[Result, None, None]:
+    """Yield `function(item)` of each item, in their order, from up to `workers` processes, as `in_order` does."""
+    return in_order(function, items, min(workers, len(items)))
 
 
 def in_order(
@@ -49,17 +59,17 @@ def in_order(
     items: Iterable[Item],
     workers: int,
     *,
-    received: Callable[[Any], Result] = unchanged,
+    received: Callable[[Any], Result] = lambda result: result,
     waiting: Callable[[], None] = lambda: None,
 ) -> Generator[Result, None, None]:
     """Yield `received(function(item))` of each item, in their order; `workers` processes compute the function.
 
     Args:
-        function: Must be picklable where processes are spawned, as on macOS and Windows.
+        function: Must be picklable if processes are spawned, as on macOS and Windows.
         items: Picklable. Each worker has `AHEAD` of them at a time.
         workers: 0: this process computes all by itself.
         received: Called in this process, in a thread of its own if there are workers.
-        waiting: Called again and again while a result is waited for; it may raise to end the wait.
+        waiting: Called repeatedly until the next result is there; it may raise to end the wait.
 
     Raises:
         WorkerError: a worker cannot be started, or died.
@@ -68,12 +78,14 @@ def in_order(
     if not workers:
         yield from (received(function(item)) for item in items)
         return
-    pool: list[_Worker[Item, Result]] = []
-    try:
+    with ExitStack() as pool:
+        processes = []
         for _ in range(workers):
-            pool.append(_Worker(function, received))  # noqa: PERF401  those before one that fails are to be closed
+            worker = _Worker(function, received)
+            pool.callback(worker.end)
+            processes.append(worker)
         series, asked = iter(items), deque[_Worker[Item, Result]]()
-        for worker, item in zip(pool * AHEAD, series):  # noqa: B905  there may be fewer items
+        for worker, item in zip(processes * AHEAD, series):  # noqa: B905  there may be fewer items
             worker.ask(item)
             asked.append(worker)
         while asked:
@@ -83,63 +95,48 @@ def in_order(
                 worker.ask(item)
                 asked.append(worker)
             yield result
-    finally:
-        for worker in pool:
-            worker.hang_up()
-        for worker in pool:
-            worker.end()
 
 
 class _Worker(Generic[Item, Result]):
     """A process that computes a function of one item after the other, and a thread that receives the results."""
 
     def __init__(self, function: Callable[[Item], Any], received: Callable[[Any], Result]) -> None:
-        with ExitStack() as unless_started:
-            try:
-                self._socket, theirs = map(unless_started.enter_context, socket.socketpair())
-                # A process that was forked holds our end, too, and would never see it close.
-                inherited = self._socket if get_start_method() == "fork" else None
+        try:
+            self._pipe, theirs = Pipe()
+            with theirs:
+                # A forked process inherits our end, and would never see it close.
+                inherited = self._pipe if get_start_method() == "fork" else None
                 self._process = Process(target=_serve, args=(theirs, inherited, function), daemon=True)
                 self._process.start()
-            except OSError as error:
-                raise WorkerError(f"a worker process cannot be started ({error}); use fewer of them, or none") from None
-            unless_started.pop_all()
-            theirs.close()
+        except OSError as error:
+            raise WorkerError(f"a worker process cannot be started ({error}); use fewer of them, or none") from None
         self._results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         self._thread = Thread(target=self._receive, args=(received,), daemon=True)
         self._thread.start()
 
     def ask(self, item: Item) -> None:
-        with suppress(ConnectionError):  # it died, which the thread that receives reports
-            _send(self._socket, _packed(item))
+        with suppress(ConnectionError):  # the worker died, which the receiving thread reports
+            _send(self._pipe, _packed(item))
 
     def answer(self, waiting: Callable[[], None]) -> Result:
         while True:
-            try:
-                result, error = self._results.get(timeout=LOOK)
-            except Empty:
-                waiting()
-                continue
-            if error:
-                raise error
-            found: Result = result
-            return found
-
-    def hang_up(self) -> None:
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            with suppress(Empty):
+                result, error = self._results.get(timeout=INTERVAL)
+                if error:
+                    raise error
+                return result  # type: ignore[no-any-return]
+            waiting()
 
     def end(self) -> None:
-        self._process.join(GRACE)
         self._process.kill()
         self._process.join()
         self._thread.join()
-        self._socket.close()
+        self._pipe.close()
 
     def _receive(self, received: Callable[[Any], Result]) -> None:
         while True:
             try:
-                result, error = _received(self._socket)
+                result, error = _received(self._pipe)
                 self._results.put((None, error) if error else (received(result), None))
             except (EOFError, ConnectionError):
                 self._results.put((None, self._death()))
@@ -149,46 +146,51 @@ class _Worker(Generic[Item, Result]):
                 return
 
     def _death(self) -> WorkerError:
-        self._process.join(GRACE)
-        code = self._process.exitcode
-        how, why = "ended", "" if code is None else f" (exit code {code})"
-        if code is not None and code < 0:
+        self._process.join(1)
+        code = self._process.exitcode or 0
+        death = f"ended (exit code {code})"
+        if code < 0:
             names = {number.value: number.name for number in signal.Signals}
-            how = f"was killed by {names.get(-code, f'signal {-code}')}"
-            why = ", as by a system that runs out of memory" if -code == signal.SIGKILL else ""
-        return WorkerError(f"a worker process {how}{why}; use fewer of them, or none")
+            cause = ", as by a system that runs out of memory" if -code == signal.SIGKILL else ""
+            death = f"was killed by {names.get(-code, f'signal {-code}')}{cause}"
+        return WorkerError(f"a worker process {death}; use fewer of them, or none")
 
 
-def _serve(theirs: socket.socket, inherited: socket.socket | None, function: Callable[[Any], Any]) -> None:
+def _serve(pipe: Connection, inherited: Connection | None, function: Callable[[Any], Any]) -> None:
     """Answer each item with a result or an error, until the other end is closed."""
     if inherited:
         inherited.close()
     _outlive_signals()
-    _compute_alone()
+    os.environ["OMP_NUM_THREADS"] = "1"  # the processes share the cores, and a forked OpenMP has lost its threads
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)
     items: SimpleQueue[Any] = SimpleQueue()
-    Thread(target=_take, args=(theirs, items), daemon=True).start()
+    Thread(target=_take, args=(pipe, items), daemon=True).start()
     while True:
         item = items.get()
         try:
             answer = _packed((function(item), None))
-        except Exception as error:  # noqa: BLE001  whatever it is, it belongs to the caller
+        except Exception as error:  # noqa: BLE001  the caller raises it again
             answer = _packed((None, _portable(error)))
         with suppress(ConnectionError):
-            _send(theirs, answer)
+            _send(pipe, answer)
 
 
-def _take(theirs: socket.socket, items: SimpleQueue[Any]) -> None:
-    """Take items as they come, so that asking never waits. If the other end is closed, the process ends."""
+def _take(pipe: Connection, items: SimpleQueue[Any]) -> None:
+    """Take items at once, so that asking never waits. If the other end is closed, end the process."""
     try:
         while True:
-            items.put(_received(theirs))
+            items.put(_received(pipe))
     except (EOFError, ConnectionError):
         os._exit(0)
 
 
 def _outlive_signals() -> None:
-    """Leave signals to the process that started this one, which may have something to save first: a group of
-    processes gets them together. A worker that is asked to end, and is not sent home in time, ends.
+    """Leave signals, which a group of processes gets together, to the parent, which may have something to save first.
+
+    After SIGTERM a worker ends by itself if its parent does not end it in time.
     """
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
@@ -197,55 +199,34 @@ def _outlive_signals() -> None:
         signal.signal(signal.SIGTERM, lambda *_: signal.alarm(SERVICE))
 
 
-def _compute_alone() -> None:
-    """Use one thread: the processes share the cores, and a forked OpenMP has lost its threads."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    if "torch" in sys.modules:
-        import torch
-
-        torch.set_num_threads(1)
-
-
 def _portable(error: Exception) -> Exception:
     """Return an error that can be sent and raised again, with its traceback as a note for --debug."""
     try:
-        same = pickle.loads(pickle.dumps(error))  # noqa: S301  from this process
+        same: Exception = pickle.loads(pickle.dumps(error))  # noqa: S301  from this process
     except Exception:  # noqa: BLE001  an error of several arguments need not survive pickling
         same = RuntimeError(reason(error))
     same.add_note("".join(format_exception(error)))
-    return same  # type: ignore[no-any-return]
+    return same
 
 
-def _packed(value: Any) -> list[Any]:
-    """Return a value as bytes: its pickle, then the memory of its arrays."""
+def _packed(value: Any) -> tuple[bytes, list[memoryview]]:
+    """Return the pickle of a value, and the memory of its arrays."""
     buffers: list[pickle.PickleBuffer] = []
     message = pickle.dumps(value, 5, buffer_callback=buffers.append)
-    return [message, *(buffer.raw() for buffer in buffers)]
+    return message, [buffer.raw() for buffer in buffers]
 
 
-def _send(to: socket.socket, parts: list[Any]) -> None:
-    to.sendall(struct.pack(f"<{1 + len(parts)}Q", len(parts), *map(len, parts)))
-    for part in parts:
-        to.sendall(part)
+def _send(pipe: Connection, packed: tuple[bytes, list[memoryview]]) -> None:
+    message, arrays = packed
+    pipe.send((message, [len(array) for array in arrays]))
+    for array in arrays:
+        pipe.send_bytes(array)
 
 
-def _received(source: socket.socket) -> Any:
-    """Return the next value.
-
-    Raises:
-        EOFError: the other end is closed.
-    """
-    (count,) = struct.unpack("<Q", _read(source, 8))
-    sizes = struct.unpack(f"<{count}Q", _read(source, 8 * count))
-    message, *buffers = [_read(source, size) for size in sizes]
-    return pickle.loads(message, buffers=buffers)  # noqa: S301  from a process that this one has started
-
-
-def _read(source: socket.socket, size: int) -> memoryview:
-    data = left = memoryview(np.empty(size, np.uint8).data)
-    while left:
-        got = source.recv_into(left)
-        if not got:
-            raise EOFError
-        left = left[got:]
-    return data
+def _received(pipe: Connection) -> Any:
+    """Return the next value, or raise EOFError if the other end is closed."""
+    message, sizes = pipe.recv()
+    arrays = [np.empty(size, np.uint8).data for size in sizes]
+    for array in arrays:
+        pipe.recv_bytes_into(array)
+    return pickle.loads(message, buffers=arrays)  # noqa: S301  from a process that this one has started

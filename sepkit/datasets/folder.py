@@ -69,7 +69,7 @@ class Folder(DatasetConfig):
         self._warn_of_overlaps(everything)
         names = {*self.without, *(stem for track in everything for stem in track.stems)}
         wanted = everything if split == "all" else self._split(fixed)[split]
-        return [replace(track, told_apart=self._told_apart(track, names)) for track in wanted]
+        return [replace(track, corpus_stems=self._corpus_stems(track, names)) for track in wanted]
 
     def _warn_of_overlaps(self, tracks: list[Track]) -> None:
         songs = [track for track in tracks if track.overlapping]
@@ -80,8 +80,8 @@ class Folder(DatasetConfig):
                 self.root, names, len(songs), songs[0].name,
             )  # fmt: skip
 
-    def _told_apart(self, track: Track, names: set[str]) -> tuple[str, ...]:
-        """Of the stems that a song with a residual lacks, only those that it leaves out are known not to sound."""
+    def _corpus_stems(self, track: Track, names: set[str]) -> tuple[str, ...]:
+        """Of the stems that a song with a residual lacks, only the omitted ones are known not to sound."""
         known = (
             {*self.without, *track.stems, *left_out(stem, names)} for stem in track.stems if left_out(stem, track.stems)
         )

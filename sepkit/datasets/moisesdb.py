@@ -92,7 +92,7 @@ class MoisesDB(DatasetConfig):
             stems={stem: tuple(found) for stem, found in files.items()},
             group=folder.name,
             complete=True,
-            told_apart=(*_KEPT[self.stems], "other"),
+            corpus_stems=(*_KEPT[self.stems], "other"),
             artist=artist,
             title=title,
             note=f"other instruments bleed into {', '.join(sorted(bleeding))}" if bleeding else "",

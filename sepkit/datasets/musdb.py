@@ -54,7 +54,7 @@ def song(name: str, stems: dict[str, AudioFile], mixture: AudioFile) -> Track:
         mixture=mixture,
         group=name,
         complete=True,
-        told_apart=STEMS,
+        corpus_stems=STEMS,
         artist=artist,
         title=title,
         note=facts_of("musdb18")["errata"].get(name, ""),

@@ -27,7 +27,7 @@ _LAYOUT = "train/Track00001/metadata.yaml and stems/S00.flac beside it (or Track
 _FOLDERS = ("train", "validation", "test", "omitted")
 _ENDINGS = (".flac", ".wav")
 _LACKING = "the audio of S00 is missing from the corpus"
-_TOLD_APART = {
+_CORPUS_STEMS = {
     4: ("vocals", "drums", "bass", "other"),  # nobody sings in any song
     5: ("vocals", "drums", "bass", "other", "guitar"),
     6: ("vocals", "drums", "bass", "other", "guitar", "piano"),
@@ -120,7 +120,7 @@ class Slakh2100(DatasetConfig):
         stems = {stem: tuple(found) for stem, found in files.items()}
         note = _LACKING if _number(folder) in _WITHOUT_S00 else ""
         return Track(
-            folder.name, stems, mixture, folder.name, complete=True, told_apart=_TOLD_APART[self.stems], note=note
+            folder.name, stems, mixture, folder.name, complete=True, corpus_stems=_CORPUS_STEMS[self.stems], note=note
         )  # fmt: skip
 
     def _stem(self, is_drum: bool, program: int) -> str:  # noqa: FBT001

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from sepkit.errors import ConfigError
-from sepkit.evaluation.saved_scores import Metric, SavedScores
+from sepkit.evaluation.saved_scores import SavedMetric, SavedScores
 from sepkit.evaluation.score import PERFECT
 
 CONFIDENCE = 0.95
@@ -42,7 +42,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class Difference:
     """A metric of a stem.
 
     Attributes:
@@ -54,7 +54,7 @@ class Column:
     """
 
     stem: str
-    metric: Metric
+    metric: SavedMetric
     pairs: tuple[Pair, ...]
     left_out: tuple[LeftOut, ...]
     interval: tuple[float, float] | None
@@ -94,7 +94,7 @@ class Comparison:
 
     first: SavedScores
     other: SavedScores
-    columns: tuple[Column, ...]
+    columns: tuple[Difference, ...]
     only_first: tuple[str, ...]
     only_other: tuple[str, ...]
 
@@ -165,7 +165,7 @@ def _check_metrics(first: SavedScores, other: SavedScores, asked: Sequence[str])
     return ours
 
 
-def _check_same(first: SavedScores, other: SavedScores, ours: Metric, theirs: Metric) -> None:
+def _check_same(first: SavedScores, other: SavedScores, ours: SavedMetric, theirs: SavedMetric) -> None:
     theirs_by_field = theirs.model_dump()
     for field, value in ours.model_dump().items():
         if value != theirs_by_field[field]:
@@ -200,7 +200,7 @@ def _check_residuals(first: SavedScores, other: SavedScores, key: tuple[str, str
             )
 
 
-def _column(first: SavedScores, other: SavedScores, key: tuple[str, str]) -> Column:
+def _column(first: SavedScores, other: SavedScores, key: tuple[str, str]) -> Difference:
     pairs, left_out = [], []
     for track, ours in first.columns[key].items():
         theirs = other.columns[key][track]
@@ -210,10 +210,10 @@ def _column(first: SavedScores, other: SavedScores, key: tuple[str, str]) -> Col
             pairs.append(Pair(track, ours.score, theirs.score))
     metric = first.metrics[key[1]]
     pairs.sort(key=lambda pair: _gain(metric, pair.difference), reverse=True)
-    return Column(key[0], metric, tuple(pairs), tuple(left_out), interval([pair.difference for pair in pairs]))
+    return Difference(key[0], metric, tuple(pairs), tuple(left_out), interval([pair.difference for pair in pairs]))
 
 
-def _gain(metric: Metric, difference: float) -> float:
+def _gain(metric: SavedMetric, difference: float) -> float:
     return difference if metric.better == "higher" else -difference
 
 

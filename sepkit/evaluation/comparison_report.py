@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from sepkit.evaluation.comparison import CONFIDENCE, FEWEST_SONGS, RESAMPLES, Column, Comparison, LeftOut, listed
+from sepkit.evaluation.comparison import CONFIDENCE, FEWEST_SONGS, RESAMPLES, Comparison, Difference, LeftOut, listed
 from sepkit.evaluation.saved_scores import SavedScores
 from sepkit.evaluation.score import PERFECT
-from sepkit.terminal import Column as Heading
-from sepkit.terminal import Table
+from sepkit.terminal import Column, Table
 
 INTERVAL = (
     f"{CONFIDENCE:.0%} bootstrap interval (expanded percentiles, {RESAMPLES} draws of songs, seed 0) of the mean "
@@ -55,7 +54,7 @@ def _source(scores: SavedScores) -> dict[str, str]:
     return {"file": str(scores.path), "estimate": scores.estimate}
 
 
-def _column(column: Column) -> dict[str, Any]:
+def _column(column: Difference) -> dict[str, Any]:
     return {
         "stem": column.stem,
         "metric": column.metric.name,
@@ -73,7 +72,7 @@ def _column(column: Column) -> dict[str, Any]:
     }
 
 
-def _differences(columns: Sequence[Column]) -> Table:
+def _differences(columns: Sequence[Difference]) -> Table:
     table = _table("stem", "metric", "mean", f"{CONFIDENCE:.0%} interval", "median", "better", "verdict")
     for column in columns:
         interval = "" if column.interval is None else " to ".join(map(_number, column.interval))
@@ -83,7 +82,7 @@ def _differences(columns: Sequence[Column]) -> Table:
     return table
 
 
-def _moved(columns: Sequence[Column]) -> Table:
+def _moved(columns: Sequence[Difference]) -> Table:
     table = _table("stem", "metric", "song", "first", "other", "difference", "is")
     for column in columns:
         for pairs, text in ((column.improved, "better"), (column.worsened, "worse")):
@@ -131,4 +130,4 @@ def _number(value: float | None) -> str:
 def _table(*headings: str) -> Table:
     kinds: dict[str, Literal["name", "text"]] = {"stem": "name", "metric": "name", "song": "name"}
     kinds |= {"verdict": "text", "is": "text"}
-    return Table([Heading(heading, kinds.get(heading, "number")) for heading in headings])
+    return Table([Column(heading, kinds.get(heading, "number")) for heading in headings])

@@ -1,28 +1,28 @@
-"""Which references the estimates of a song are scored against: their own, and all else that sounds in it.
+"""The references that estimates of a song are scored against: their own, and everything else in the mixture.
 
-The references of a pairing add up to the mixture and do not overlap, as metrics that tell interference from artefacts
-need it. A residual overlaps the other stems of the corpus, so it is paired with the stems that it leaves out alone.
+The references of a pairing add up to the mixture and do not overlap, as metrics need that separate interference from
+artefacts. A residual overlaps other stems of the corpus, so it is paired with the stems that it leaves out alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sepkit.arrays import Samples
 from sepkit.evaluation.reference import Reference
 
-# What sounds besides the known stems; the space keeps it from being the name of a stem of a corpus.
-REST = "all else"
-# Below this share of the mixture's energy, what its stems leave of it is rounding.
+RESIDUAL = "song residual"
+"""The name of the mixture minus all its stems. The space keeps it from being the name of a stem of a corpus."""
+# Below this share of the mixture's energy, that residual is rounding.
 _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class AvailableStems:
-    """What a song is separated into: `sources`, and residuals: the mixture without the stems that each leaves out."""
+    """The estimates of a song: of `sources`, and of residuals: the mixture minus the stems that each leaves out."""
 
     sources: tuple[str, ...]
     residuals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class AvailableStems:
     def known(self, stems: Collection[str], wanted: Sequence[str] = ()) -> list[str]:
         """Return those of the wanted stems (all, if none is named) that a song with `stems` has a reference for.
 
-        An absent stem is unknown, not silent, and so is a residual that it may hide in.
+        An absent stem is unknown, not silent, and so is a residual that may contain it.
         """
         known = [source for source in self.sources if source in stems]
         known += [name for name, without in self.residuals.items() if name in stems or set(without) <= set(stems)]
@@ -62,22 +62,30 @@ class Pairing:
         sources = tuple(self.sources[i] for i in order)
         return Pairing(tuple(stems), sources, self.references[order], self.without)
 
-    def called(self, name: str) -> Pairing:
-        """Return the pairing of a residual under another name."""
-        return Pairing((name,), (name, *self.sources[1:]), self.references, self.without)
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Estimates [source, channel, time] of the stems of a pairing, under the label of their estimator."""
+
+    label: str
+    pairing: Pairing
+    samples: Samples
+
+    def called(self, name: str) -> Estimates:
+        """Return the estimate of a residual under another name."""
+        pairing = replace(self.pairing, stems=(name,), sources=(name, *self.pairing.sources[1:]))
+        return replace(self, pairing=pairing)
 
 
-def pair(song: Reference, made: AvailableStems, wanted: Sequence[str] = ()) -> list[Pairing]:
+def pair(song: Reference, available: AvailableStems, wanted: Sequence[str] = ()) -> list[Pairing]:
     """Return the pairings of those of the wanted stems that the song has references for."""
-    known = made.known(song.stems, wanted)
-    own = [stem for stem in known if stem in song.stems]
+    known = available.known(song.stems, wanted)
     pairings = []
-    if own:
-        others = {stem: samples for stem, samples in song.stems.items() if stem not in own}
-        pairings.append(_pairing(own, {**{stem: song.stems[stem] for stem in own}, **others, **_rest(song)}))
+    if own := {stem: song.stems[stem] for stem in known if stem in song.stems}:
+        pairings.append(_pairing([*own], {**own, **song.stems, **_residual(song)}))
     for name in known:
         if name not in song.stems:
-            without = made.residuals[name]
+            without = available.residuals[name]
             stems = {stem: song.stems[stem] for stem in without}
             pairings.append(_pairing([name], {name: song.residual(without), **stems}, without))
     return pairings
@@ -87,10 +95,10 @@ def _pairing(stems: Sequence[str], references: dict[str, Samples], without: tupl
     return Pairing(tuple(stems), tuple(references), np.stack(list(references.values())), without)
 
 
-def _rest(song: Reference) -> dict[str, Samples]:
-    """What no stem holds. Where the stems are all that sounds, a difference comes from how the mixture was encoded."""
+def _residual(song: Reference) -> dict[str, Samples]:
+    """Return the mixture minus all stems, if it is audible and not the difference that an encoded mixture has."""
     if song.complete:
         return {}
-    rest = song.residual(tuple(song.stems))
-    audible = np.vdot(rest, rest) > _ROUNDING * np.vdot(song.mixture, song.mixture)
-    return {REST: rest} if audible else {}
+    residual = song.residual(tuple(song.stems))
+    audible = np.vdot(residual, residual) > _ROUNDING * np.vdot(song.mixture, song.mixture)
+    return {RESIDUAL: residual} if audible else {}

@@ -1,4 +1,4 @@
-"""A song with its known stems in memory: what estimates are compared with."""
+"""A song with its known stems in memory, as the reference of estimates."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Reference:
 
     def residual(self, sources: Sequence[str]) -> Samples:
         """Return the mixture minus `sources`, [channel, time]. All of them must be known."""
-        rest: Samples = self.mixture - np.sum([self.stems[source] for source in sources], axis=0, dtype=np.float32)
-        return rest
+        residual: Samples = self.mixture - np.sum([self.stems[name] for name in sources], axis=0, dtype=np.float32)
+        return residual
 
 
 def load(track: Track) -> Reference:
-    """Decode all files of a track, at the rate and channels of its mixture, until this ends.
+    """Decode all files of a track, at the rate, channels and length of its mixture.
 
-    Without a mixture file, at the highest rate and the most channels among its stems, until the longest ends.
+    Without a mixture file, at the highest rate, the most channels and the greatest length among its stems.
 
     Raises:
         AudioError: a file cannot be read.
-        CorpusError: there is nothing to decode.
+        CorpusError: the track has no files.
     """
     stems = {stem: [Piece(file, probe(file)) for file in files] for stem, files in track.stems.items()}
     mixture = [Piece(track.mixture, probe(track.mixture))] if track.mixture else []
@@ -77,12 +77,13 @@ def _warn_of_lengths(track: Track, mixture: Sequence[Piece], stems: Mapping[str,
             longest = max(piece.info.seconds for piece in pieces)
             if abs(longest - song.info.seconds) > SAME_LENGTH:
                 lengths = f"{stem} lasts {longest:.1f} s, the mixture {song.info.seconds:.1f} s"
-                what = "a song ends with its mixture" if longest > song.info.seconds else "silence is added to the stem"
-                log.warning("%s: %s; %s", track.name, lengths, what)
+                longer = longest > song.info.seconds
+                done = "the stem is cut" if longer else "silence is added to the stem"
+                log.warning("%s: %s; %s", track.name, lengths, done)
 
 
 def _warn_of_faults(track: Track, signals: Mapping[str, Samples]) -> None:
-    """Warn of stems that are no partition of the mixture: floor, ceilings and bleed would be wrong."""
+    """Warn of stems that do not add up to the mixture: floor, ceilings and bleed would be wrong."""
     found = [f"{fault.name}: {fault.text}" for fault in faults(list(signals), inner_products(list(signals.values())))]
     if found:
         log.warning("%s: %s", track.name, ". ".join(found))

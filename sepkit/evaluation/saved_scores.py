@@ -15,7 +15,7 @@ FORMAT = 1
 SUMMARY = "summary.json"
 
 
-class Metric(BaseModel):
+class SavedMetric(BaseModel):
     """What a score is: two that differ in any of this are two scores."""
 
     model_config = ConfigDict(frozen=True)
@@ -29,7 +29,7 @@ class Metric(BaseModel):
     settings: dict[str, Any] = {}
 
 
-class Score(BaseModel):
+class SavedScore(BaseModel):
     """A number, or why there is none, or that it is infinitely good.
 
     `without` is what a residual leaves out, where that is known.
@@ -48,10 +48,10 @@ class Score(BaseModel):
 
 
 class _Summary(BaseModel):
-    metrics: list[Metric]
+    metrics: list[SavedMetric]
     estimates: list[str]
     bounds: list[str] = []
-    tracks: list[Score]
+    tracks: list[SavedScore]
     failed: dict[str, str] = {}
 
 
@@ -73,8 +73,8 @@ class SavedScores:
 
     path: Path
     estimate: str
-    metrics: dict[str, Metric]
-    columns: dict[tuple[str, str], dict[str, Score]]
+    metrics: dict[str, SavedMetric]
+    columns: dict[tuple[str, str], dict[str, SavedScore]]
     failed: dict[str, str]
 
     def __str__(self) -> str:
@@ -150,9 +150,9 @@ def _chosen(path: Path, summary: _Summary, asked: str) -> str:
     return asked or summary.estimates[0]
 
 
-def _columns(path: Path, summary: _Summary, estimate: str) -> dict[tuple[str, str], dict[str, Score]]:
+def _columns(path: Path, summary: _Summary, estimate: str) -> dict[tuple[str, str], dict[str, SavedScore]]:
     metrics = {metric.name for metric in summary.metrics}
-    columns: dict[tuple[str, str], dict[str, Score]] = {}
+    columns: dict[tuple[str, str], dict[str, SavedScore]] = {}
     for score in summary.tracks:
         if score.metric not in metrics:
             raise ConfigError(f'{path} does not say what its metric "{score.metric}" is: evaluate again')

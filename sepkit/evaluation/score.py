@@ -1,4 +1,4 @@
-"""One number, what it is the score of, and why there is none where there is none."""
+"""The score of one stem: a number, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Score:
 
     Attributes:
         track: The song.
-        stem: What was estimated.
-        metric: The name of the score: that of its metric, and after a dot its own where a metric has several.
-        estimate: Whose it is: a model's label, or that of a bound such as the mixture.
-        value: The median of the frames that have a value, or None. Infinite where there is no error at all: better
-            than any number, in medians too. What writes JSON has null for it, and says that it is perfect.
-        undefined: Why there is no value; empty where there is one.
-        frames: The value of each frame, None where it is undefined; empty where the track is scored as a whole.
+        stem: The stem.
+        metric: The name of the metric, and after a dot that of the score if the metric has several.
+        estimate: The label of a model, or of a bound such as the mixture.
+        value: The median of the frames that have a value, or None. Infinite if there is no error at all, which is
+            better than any number; JSON has null and "perfect" for it.
+        undefined: The reason why there is no value; empty if there is one.
+        frames: The value of each frame, None where it is undefined; empty if the track is scored as a whole.
         without: The stems that a residual leaves out of the mixture; empty for other stems.
     """
 
@@ -45,12 +45,12 @@ class Score:
 
     @property
     def perfect(self) -> bool:
-        """Whether there is no error at all."""
+        """True if there is no error at all."""
         return is_perfect(self.value)
 
 
 def value_of(scores: Scores, reference: Samples, estimate: Samples, metric: MetricConfig) -> tuple[float | None, str]:
-    """Return the median of the frames [frame] that have a value, or None and why there is none.
+    """Return the median of the frames [frame] that have a value, or None and the reason.
 
     The reference and the estimate are [channel, time].
     """
@@ -68,15 +68,15 @@ def value_of(scores: Scores, reference: Samples, estimate: Samples, metric: Metr
 
 
 def is_perfect(value: float | None) -> bool:
-    """Whether a score is infinitely good, as the ratio of a signal to no error at all."""
+    """Return True for a score that is infinitely good, as the ratio of a signal to no error at all."""
     return value == inf
 
 
 def finite(value: float | None) -> float | None:
-    """Return a number, or None for NaN and infinity, which strict JSON has no word for."""
+    """Return a number, or None for NaN and infinity, which strict JSON lacks."""
     return float(value) if value is not None and isfinite(value) else None
 
 
-def measured_by(metrics: Sequence[MetricConfig], name: str) -> MetricConfig:
+def metric_of(metrics: Sequence[MetricConfig], name: str) -> MetricConfig:
     """Return the metric that a score of this name comes from."""
     return next(config for config in metrics if name == config.name or name.startswith(f"{config.name}."))

@@ -1,23 +1,22 @@
 """The report: songs, scores and sound on one HTML page that needs only a browser. Knows no model and no metric."""
 
 from sepkit.report.page import write_report
-from sepkit.report.section import Section, page_section
+from sepkit.report.section import SongSection, page_section
 from sepkit.report.signal import ArraySignal, FileSignal, Signal
-from sepkit.report.song import Curve, Limits, Song, Stem
-from sepkit.report.tables import Column, Distribution, Report, Row
+from sepkit.report.song import Curve, Limits, SeparatedSong, Stem
+from sepkit.report.tables import PageContent, ScoreColumn, ScoreRow
 
 __all__ = [
     "ArraySignal",
-    "Column",
     "Curve",
-    "Distribution",
     "FileSignal",
     "Limits",
-    "Report",
-    "Row",
-    "Section",
+    "PageContent",
+    "ScoreColumn",
+    "ScoreRow",
+    "SeparatedSong",
     "Signal",
-    "Song",
+    "SongSection",
     "Stem",
     "page_section",
     "write_report",

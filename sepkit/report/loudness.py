@@ -8,14 +8,12 @@ the mean of these.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sepkit.arrays import Samples
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from sepkit.arrays import Doubles, Samples
 
 _BLOCK, _STEP = 0.4, 0.1
 _ABSOLUTE, _RELATIVE = -70.0, -10.0
@@ -44,7 +42,7 @@ def _power(level: float) -> float:
     return float(10 ** ((level + 0.691) / 10))
 
 
-def _weighted(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
+def _weighted(samples: Samples, sample_rate: int) -> Doubles:
     time = samples.shape[1]
     frames = time + round(_SPARE * sample_rate)
     z = np.exp(-2j * np.pi * np.fft.rfftfreq(frames))

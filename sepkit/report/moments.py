@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from math import isfinite
-from typing import TYPE_CHECKING
 
-from sepkit.report.song import Curve, Song
-
-if TYPE_CHECKING:
-    from sepkit.report.waveform import Row
+from sepkit.arrays import Doubles
+from sepkit.report.song import Curve, SeparatedSong
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +18,7 @@ class Moment:
     why: str
 
 
-def worst_moments(song: Song, total: float, seconds: float, count: int) -> list[Moment]:
+def worst_moments(song: SeparatedSong, total: float, seconds: float, count: int) -> list[Moment]:
     """Return up to `count` moments of `seconds` each that do not overlap, the worst first.
 
     The worst frame of each curve comes first, in the order of the curves; then the second worst of each, and so on.
@@ -36,7 +33,7 @@ def worst_moments(song: Song, total: float, seconds: float, count: int) -> list[
     return chosen
 
 
-def loud_moments(name: str, levels: Row, total: float, seconds: float, count: int) -> list[Moment]:
+def loud_moments(name: str, levels: Doubles, total: float, seconds: float, count: int) -> list[Moment]:
     """Return the loudest moment of each of `count` equal parts; `levels` is the level of `name` over the whole song."""
     count = min(count, len(levels))
     edges = [len(levels) * part // count for part in range(count + 1)] if count else []

@@ -6,10 +6,12 @@ Data stands in script elements of a type that no browser runs, one for each song
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import asdict
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
+from itertools import product
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,15 @@ import numpy as np
 
 from sepkit.atomic import write_text
 from sepkit.errors import ConfigError
-from sepkit.report.section import Section, as_json
+from sepkit.report.section import SongSection, as_json
 from sepkit.report.song import Limits
-from sepkit.report.tables import Distribution, Report, Row
+from sepkit.report.tables import PageContent, ScoreRow
 
 # In the order in which they run.
 _SCRIPTS = ("elements", "scores", "distributions", "sound", "lanes", "player", "songs", "keys", "report")
 
 
-def write_report(path: Path, report: Report, limits: Limits | None = None) -> None:
+def write_report(path: Path, report: PageContent, limits: Limits | None = None) -> None:
     """Write `report` as one HTML file, complete or not at all, of at most `limits.page_bytes` bytes.
 
     Songs that do not fit are listed without pictures and sound.
@@ -42,7 +44,7 @@ def write_report(path: Path, report: Report, limits: Limits | None = None) -> No
         raise ConfigError(f"{path}: cannot be written ({error.strerror or error}); give another folder") from None
 
 
-def page(report: Report, limits: Limits) -> str:
+def page(report: PageContent, limits: Limits) -> str:
     """Return the HTML."""
     style, scripts = _part("report.css"), [_part(f"{name}.js") for name in _SCRIPTS]
     policy = (
@@ -63,7 +65,7 @@ def page(report: Report, limits: Limits) -> str:
     return html.replace("<!--songs-->", "\n".join(sections))
 
 
-def _within(sections: tuple[Section, ...], room: int) -> list[str]:
+def _within(sections: tuple[SongSection, ...], room: int) -> list[str]:
     """Return the sections as HTML; those beyond `room` bytes hold nothing but the name."""
     bare = [_data(f"song-{i}", as_json({"name": section.name})) for i, section in enumerate(sections)]
     room -= sum(len(text.encode()) + 1 for text in bare)
@@ -76,28 +78,36 @@ def _within(sections: tuple[Section, ...], room: int) -> list[str]:
     return kept
 
 
-def _content(report: Report, limits: Limits) -> dict[str, Any]:
+def _content(report: PageContent, limits: Limits) -> dict[str, Any]:
     return {
         "title": report.title, "facts": report.facts, "notes": report.notes,
         "columns": [asdict(column) for column in report.columns],
         "rows": [_row(row) for row in report.rows], "totals": [_row(row) for row in report.totals],
-        "distributions": [_distribution(distribution) for distribution in report.distributions],
+        "distributions": list(_distributions(report)),
         "failed": report.failed, "cost": report.cost, "songs": [section.name for section in report.sections],
         "megabytes": limits.page_bytes / 1e6,
     }  # fmt: skip
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: ScoreRow) -> dict[str, Any]:
     return {**asdict(row), "values": [_finite(value) for value in row.values]}
 
 
-def _distribution(distribution: Distribution) -> dict[str, Any]:
-    groups = []
-    for label, values in distribution.groups:
-        known = [value for value in map(_finite, values) if value is not None]
-        quartiles = np.quantile(known, (0.25, 0.5, 0.75)).tolist() if known else None
-        groups.append({"label": label, "values": [_finite(value) for value in values], "quartiles": quartiles})
-    return {"name": distribution.name, "unit": distribution.unit, "tracks": distribution.tracks, "groups": groups}
+def _distributions(report: PageContent) -> Iterator[dict[str, Any]]:
+    """Yield each metric of each stem over all songs, by estimate."""
+    stems, metrics = {row.stem: 0 for row in report.rows}, {column.group: 0 for column in report.columns}
+    for stem, metric in product(stems, metrics):
+        columns = {i: column for i, column in enumerate(report.columns) if column.group == metric}
+        rows = [r for r in report.rows if r.stem == stem and any(_finite(r.values[i]) is not None for i in columns)]
+        groups = []
+        for i, column in columns.items():
+            values = [_finite(row.values[i]) for row in rows]
+            known = [value for value in values if value is not None]
+            quartiles = np.quantile(known, (0.25, 0.5, 0.75)).tolist() if known else None
+            groups.append({"label": column.name, "values": values, "quartiles": quartiles})
+        if rows:
+            unit, tracks = next(iter(columns.values())).unit, [row.track for row in rows]
+            yield {"name": f"{metric} of {stem}", "unit": unit, "tracks": tracks, "groups": groups}
 
 
 def _finite(value: float | None) -> float | None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from sepkit.report.clip import bytes_per_second, hear
+from sepkit.report.excerpt import bytes_per_second, encode_excerpts
 from sepkit.report.moments import Moment, loud_moments, worst_moments
-from sepkit.report.song import Curve, Limits, Song, Stem
-from sepkit.report.sources import Sources
+from sepkit.report.song import Curve, Limits, SeparatedSong, Stem
+from sepkit.report.sources import Sources, open_sources
 from sepkit.report.spectrogram import ticks
-from sepkit.report.view import DIFFERENCE, RANGE, look
+from sepkit.report.view import DIFFERENCE, RANGE, draw_view
 
 # Pixels: more than a window shows is of no use. Pictures of an excerpt have a share of them.
 _COLUMNS = 900
@@ -30,24 +30,24 @@ _SHORTEST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class SongSection:
     """A song as JSON. Small, and cheap to hand from one process to another."""
 
     name: str
     json: str
 
 
-def page_section(song: Song, limits: Limits) -> Section:
+def page_section(song: SeparatedSong, limits: Limits) -> SongSection:
     """Draw and encode a song. Memory does not grow with its length, but for the sound that is in the page.
 
     Raises:
         AudioError: the signals are not at one rate, or a file cannot be read.
     """
-    with Sources(song) as sources:
+    with open_sources(song) as sources:
         content = _Content(song, sources, limits)
         content.add_whole_sound()
         content.add_excerpts()
-        return Section(song.name, as_json(content.parts))
+        return SongSection(song.name, as_json(content.parts))
 
 
 def as_json(value: Any) -> str:
@@ -61,14 +61,14 @@ class _Content:
     Excerpts are parts of the whole song's sound where that fits; otherwise each has its own.
     """
 
-    def __init__(self, song: Song, sources: Sources, limits: Limits) -> None:
+    def __init__(self, song: SeparatedSong, sources: Sources, limits: Limits) -> None:
         self._song, self._sources, self._limits = song, sources, limits
         columns = limits.section_bytes // (_SHARE * _COLUMN_BYTES * len(sources.names))
-        self._whole = look(sources, 0, sources.frames, max(_FEWEST_COLUMNS, min(_COLUMNS, columns)))
+        self._whole = draw_view(sources, 0, sources.frames, max(_FEWEST_COLUMNS, min(_COLUMNS, columns)))
         self.parts: dict[str, Any] = {
             "name": song.name, "seconds": sources.frames / sources.sample_rate, "ticks": ticks(sources.sample_rate),
             "range": RANGE, "difference": DIFFERENCE, "stems": [_stem(stem) for stem in song.stems],
-            "whole": self._whole.content, "clips": [], "excerpts": [],
+            "whole": self._whole.content, "excerpts": [], "views": [],
         }  # fmt: skip
         self._left = limits.section_bytes - len(as_json(self.parts))
         levels = self._whole.levels["mixture"]
@@ -78,17 +78,17 @@ class _Content:
 
     def add_whole_sound(self) -> None:
         if self.parts["seconds"] * self._second <= self._left:
-            self._take(clips=hear(self._sources, 0, self._sources.frames))
+            self._take(excerpts=encode_excerpts(self._sources, 0, self._sources.frames))
 
     def add_excerpts(self) -> None:
         total, seconds = self.parts["seconds"], min(self._limits.excerpt_seconds, self.parts["seconds"])
-        complete = bool(self.parts["clips"])
+        complete = bool(self.parts["excerpts"])
         if not complete:
             seconds = min(seconds, (self._left - self._pictures) / self._second)
         if seconds < min(total, _SHORTEST) or (complete and total < 2 * seconds):
             return
         self._add_while_room(seconds, sound=not complete)
-        while not self.parts["clips"] and seconds / 2 >= _SHORTEST:  # it was larger than expected
+        while not self.parts["excerpts"] and seconds / 2 >= _SHORTEST:  # it was larger than expected
             seconds /= 2
             self._add_while_room(seconds, sound=True)
 
@@ -109,10 +109,10 @@ class _Content:
         rate = self._sources.sample_rate
         start, frames = round(moment.start * rate), max(1, round(seconds * rate))
         columns = round(_EXCERPT * len(self._whole.levels["mixture"]))
-        view = look(self._sources, start, frames, max(1, columns)).content | {"why": moment.why}
+        view = draw_view(self._sources, start, frames, max(1, columns)).content | {"why": moment.why}
         if sound:
-            return self._take(excerpts=view, clips=hear(self._sources, start, frames))
-        return self._take(excerpts=view)
+            return self._take(views=view, excerpts=encode_excerpts(self._sources, start, frames))
+        return self._take(views=view)
 
     def _take(self, **more: dict[str, Any]) -> bool:
         """Add to the lists that are named, if there is room for all of it."""

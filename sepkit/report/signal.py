@@ -1,74 +1,51 @@
-"""What a report reads sound from: an array, or a file of any length that is never in memory as a whole.
+"""Audio for a report: an array, or a file of any length that is never in memory as a whole.
 
-A signal itself is cheap to send to another process where its samples lie in a file: only `reader` opens anything.
+A signal in a file is cheap to send to another process: only `reader` opens it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TypeAlias
 
 import numpy as np
 
 from sepkit.arrays import Samples
 from sepkit.audio.untrusted.decoder import Decoder
 
-if TYPE_CHECKING:
-    Read = Callable[[int, int], Samples]
-
-
-class Signal(Protocol):
-    """Sound at `sample_rate` Hz with `channels` channels of `frames` samples."""
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz"""
-
-    @property
-    def channels(self) -> int:
-        """How many."""
-
-    @property
-    def frames(self) -> int:
-        """Samples of each channel."""
-
-    def reader(self) -> AbstractContextManager[Read]:
-        """Open it, and yield (start, frames) -> [channel, frames], with zeros beyond its end."""
+Read: TypeAlias = Callable[[int, int], Samples]
+"""(start, length in samples) -> [channel, time], with zeros beyond the end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArraySignal:
-    """A signal that is in memory, [channel, time]."""
+    """Samples in memory, [channel, time], at a rate in Hz."""
 
     samples: Samples
     sample_rate: int
 
     @property
     def channels(self) -> int:
-        """How many."""
-        return int(self.samples.shape[0])
+        """The number of channels."""
+        return len(self.samples)
 
     @property
     def frames(self) -> int:
-        """Samples of each channel."""
+        """The length in samples."""
         return int(self.samples.shape[1])
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        """See `Signal`."""
+        """Yield the function that reads it."""
         yield lambda start, frames: _padded(self.samples[:, start : start + frames], frames)
 
 
 @dataclass(frozen=True, slots=True)
 class FileSignal:
-    """A signal in an audio file, decoded by a process of its own. `FileSignal.of(path, decoder)` asks the file for the
-    rest.
-
-    It may be a part of the file, from frame `start` on, times a `gain`.
-    """
+    """Samples in an audio file, decoded by a child process: `frames` of them from `start` on, times a `gain`."""
 
     path: Path
     sample_rate: int
@@ -79,17 +56,17 @@ class FileSignal:
 
     @classmethod
     def of(cls, path: Path, decoder: Decoder) -> FileSignal:
-        """Return the signal in `path`.
+        """Return the whole of a file.
 
         Raises:
-            AudioError: it is not there, or cannot be read.
+            AudioError: it is missing, or cannot be read.
         """
         info = decoder.header(path)
         return cls(path, info.sample_rate, info.channels, info.frames)
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        """See `Signal`. Reads that follow each other from the start on decode the file once; any other seeks.
+        """Yield the function that reads it. Consecutive reads from 0 on decode the file once; any other read seeks.
 
         Raises:
             AudioError: while reading, the file turns out to be damaged.
@@ -99,7 +76,7 @@ class FileSignal:
 
 
 class _Cursor:
-    """A place in a file that is being decoded."""
+    """A position in a file that is being decoded."""
 
     def __init__(self, signal: FileSignal, decoder: Decoder) -> None:
         self._signal = signal
@@ -128,6 +105,9 @@ class _Cursor:
         reads_on = start in (0, self._at)
         self._at, self._held = start + frames if reads_on else -1, samples[:, frames:].copy()
         return _padded(samples[:, : min(frames, self._signal.frames - start)] * self._gain, frames)
+
+
+Signal: TypeAlias = ArraySignal | FileSignal
 
 
 def _padded(samples: Samples, frames: int) -> Samples:

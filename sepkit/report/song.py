@@ -45,7 +45,7 @@ class Stem:
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class SeparatedSong:
     """A mixture and the stems that were made of it, at one rate. All count as as long as the mixture."""
 
     name: str

@@ -1,77 +1,59 @@
-"""What can be heard of a song: the mixture, and of each stem the estimate, the reference and the rest, read in step.
+"""The signals of a song, read in step: the mixture, and of each stem the estimate, the reference and the residual.
 
-The rest is the mixture minus the estimate. A source is called "mixture", or, for stem number n, "estimate n",
-"reference n" and "rest n".
+They are called "mixture", and for stem number n "estimate n", "reference n" and "residual n": the mixture minus the
+estimate.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable
-from contextlib import ExitStack
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 from sepkit.arrays import Samples
 from sepkit.audio.channels import to_channels
 from sepkit.errors import AudioError
-from sepkit.report.song import Song
-
-if TYPE_CHECKING:
-    from sepkit.report.signal import Read, Signal
+from sepkit.report.signal import Read
+from sepkit.report.song import SeparatedSong
 
 
 class Sources:
-    """Context manager: the sources of a song, open for reading.
+    """The sources of a song, open for reading: their names, rate in Hz, and length in samples."""
+
+    def __init__(self, song: SeparatedSong, readers: Mapping[str, Read]) -> None:
+        kinds = ("estimate", "reference", "residual")
+        names = [f"{kind} {number}" for number in range(len(song.stems)) for kind in kinds]
+        self.names = ("mixture", *(name for name in names if name in readers or name.startswith("residual")))
+        self.sample_rate, self.frames = song.mixture.sample_rate, song.mixture.frames
+        self._channels = song.mixture.channels
+        self._readers = readers
+
+    def read(self, names: Sequence[str], start: int, frames: int) -> dict[str, Samples]:
+        """Return samples [start, start + frames) of some sources, each [channel, time] as wide as the mixture."""
+        found: dict[str, Samples] = {}
+        for name in names:
+            parts = ["mixture", name.replace("residual", "estimate")] if name.startswith("residual") else [name]
+            for part in parts:
+                if part not in found:
+                    found[part] = to_channels(self._readers[part](start, frames), self._channels)
+            found[name] = found["mixture"] - found[parts[-1]] if len(parts) > 1 else found[name]
+        return {name: found[name] for name in names}
+
+
+@contextmanager
+def open_sources(song: SeparatedSong) -> Iterator[Sources]:
+    """Open the sources of a song.
 
     Raises:
         AudioError: they are not at one rate, or a file cannot be read.
     """
-
-    def __init__(self, song: Song) -> None:
-        self._signals: dict[str, Signal] = {"mixture": song.mixture}
-        names = ["mixture"]
-        for number, stem in enumerate(song.stems):
-            self._signals[f"estimate {number}"] = stem.estimate
-            if stem.reference is not None:
-                self._signals[f"reference {number}"] = stem.reference
-            names += [name for name in _names(number) if name in self._signals or name == f"rest {number}"]
-        self.names = tuple(names)
-        self.sample_rate, self.channels = song.mixture.sample_rate, song.mixture.channels
-        self.frames = song.mixture.frames
-        self._readers: dict[str, Read] = {}
-        self._open = ExitStack()
-        for name, signal in self._signals.items():
-            if signal.sample_rate != self.sample_rate:
-                raise AudioError(
-                    f"{song.name}: its mixture has {self.sample_rate} Hz, its {name} {signal.sample_rate} Hz; "
-                    "a report needs both at one rate: resample one of them"
-                )
-
-    def __enter__(self) -> Self:
-        with ExitStack() as opening:
-            for name, signal in self._signals.items():
-                self._readers[name] = opening.enter_context(signal.reader())
-            self._open = opening.pop_all()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._open.close()
-
-    def read(self, names: Iterable[str], start: int, frames: int) -> dict[str, Samples]:
-        """Return frames [start, start + frames) of some sources, each [channel, frames] with the mixture's channels."""
-        found: dict[str, Samples] = {}
-
-        def signal(name: str) -> Samples:
-            if name not in found:
-                found[name] = to_channels(self._readers[name](start, frames), self.channels)
-            return found[name]
-
-        return {
-            name: signal("mixture") - signal(name.replace("rest", "estimate")) if name.startswith("rest")
-            else signal(name)
-            for name in names
-        }  # fmt: skip
-
-
-def _names(number: int) -> tuple[str, ...]:
-    return f"estimate {number}", f"reference {number}", f"rest {number}"
+    signals = {"mixture": song.mixture}
+    for number, stem in enumerate(song.stems):
+        signals[f"estimate {number}"] = stem.estimate
+        if stem.reference is not None:
+            signals[f"reference {number}"] = stem.reference
+    rate = song.mixture.sample_rate
+    for name, other in signals.items():
+        if other.sample_rate != rate:
+            raise AudioError(
+                f"{song.name}: its mixture has {rate} Hz, its {name} {other.sample_rate} Hz; resample one of them"
+            )
+    with ExitStack() as opened:
+        yield Sources(song, {name: opened.enter_context(signal.reader()) for name, signal in signals.items()})

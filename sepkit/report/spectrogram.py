@@ -7,14 +7,10 @@ are means over equal parts of the time.
 from __future__ import annotations
 
 from math import log10
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sepkit.arrays import Samples
-
-if TYPE_CHECKING:
-    Matrix = np.ndarray[Any, np.dtype[np.float64]]
+from sepkit.arrays import Doubles, Samples
 
 BANDS = 96
 # Seconds of a window, and Hz of the lowest and the highest row.
@@ -46,7 +42,7 @@ class Spectrogram:
             self._measure(held, count)
         self._pending = held[:, max(0, count) * self._hop :]
 
-    def power(self) -> Matrix:
+    def power(self) -> Doubles:
         """Return [band, column], the lowest band first: means over bins, in which a sine at full scale has 1.
 
         Nothing can be added after that.

@@ -1,22 +1,22 @@
-"""What a report says in numbers and words: the table of scores, how they are distributed, what failed, what it cost."""
+"""All that a page shows: the scores, songs, failures and costs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from sepkit.report.section import Section
+from sepkit.report.section import SongSection
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column of numbers.
+class ScoreColumn:
+    """A column of scores.
 
     Attributes:
-        name: Its heading, such as "model" or "mixture".
-        group: What it measures, such as "sdr": the columns of one group are shown together.
+        name: Its heading, the label of an estimate such as "model" or "mixture".
+        group: The metric, such as "sdr": the columns of one group are shown together.
         unit: Such as "dB".
-        better: Which numbers are the better ones; "" where neither are.
+        better: The better scores; "" where neither are.
     """
 
     name: str
@@ -26,11 +26,10 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """The scores of a stem of a track, one for each column; None where undefined, or perfect, which is no number.
+class ScoreRow:
+    """The scores of a stem of a song, one for each column; None where undefined, or perfect, which is no number.
 
-    `undefined` says why, one text for each value ("perfect", too), empty where there is one; or it is empty where
-    nobody knows why.
+    `undefined` holds the reason for each value that is None ("perfect", too) and is empty elsewhere.
     """
 
     track: str
@@ -40,35 +39,17 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Distribution:
-    """One score of one stem over all tracks, by each of several estimates, such as the model and the mixture.
-
-    Attributes:
-        name: Such as "sdr of vocals".
-        unit: Such as "dB".
-        tracks: Their names, in the order of the values.
-        groups: Name of an estimate -> its value for each track.
-    """
-
-    name: str
-    unit: str
-    tracks: tuple[str, ...]
-    groups: tuple[tuple[str, tuple[float | None, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
+class PageContent:
     """All that a page shows.
 
     Attributes:
         title: Its heading.
-        facts: Name and text of what has to be known about the numbers: model, metric, frame, aggregation, rate.
+        facts: Name and text of all that is needed to compare the scores: model, metric, frame, aggregation, rate.
         notes: Sentences, such as the guide to the scores.
-        columns: Of the table.
-        rows: Of the table.
-        totals: Its last rows, such as the medians; they stay last.
-        distributions: Plots.
-        failed: Track and reason.
+        columns: Of the table of scores.
+        rows: Of the table of scores; their distribution over songs is plotted as well.
+        totals: The last rows of the table, such as the medians.
+        failed: Song and reason.
         cost: Name and text: parameters, real-time factor, peak memory.
         sections: The songs, see `page_section`.
     """
@@ -76,10 +57,9 @@ class Report:
     title: str
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
-    columns: tuple[Column, ...] = ()
-    rows: tuple[Row, ...] = ()
-    totals: tuple[Row, ...] = ()
-    distributions: tuple[Distribution, ...] = ()
+    columns: tuple[ScoreColumn, ...] = ()
+    rows: tuple[ScoreRow, ...] = ()
+    totals: tuple[ScoreRow, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
     cost: tuple[tuple[str, str], ...] = ()
-    sections: tuple[Section, ...] = ()
+    sections: tuple[SongSection, ...] = ()

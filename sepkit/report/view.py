@@ -8,18 +8,16 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from sepkit.arrays import Doubles
 from sepkit.report.sources import Sources
 from sepkit.report.spectrogram import Spectrogram
 from sepkit.report.waveform import Waveform
-
-if TYPE_CHECKING:
-    from sepkit.report.spectrogram import Matrix
-    from sepkit.report.waveform import Row
 
 RANGE = 80
 """dB between the darkest and the brightest shade of a spectrogram; the brightest is the mixture's loudest point."""
@@ -37,10 +35,10 @@ class View:
     """`content` goes into the page; `levels` is the level over time of each source, in equal parts."""
 
     content: dict[str, Any]
-    levels: dict[str, Row]
+    levels: dict[str, Doubles]
 
 
-def look(sources: Sources, start: int, frames: int, columns: int) -> View:
+def draw_view(sources: Sources, start: int, frames: int, columns: int) -> View:
     """Draw frames [start, start + frames) of all sources, up to `columns` pixels wide.
 
     Raises:
@@ -70,29 +68,29 @@ def look(sources: Sources, start: int, frames: int, columns: int) -> View:
     return View(content, {name: waveform.levels for name, waveform in waveforms.items()})
 
 
-def _shades(power: Matrix, loudest: float) -> Matrix:
+def _shades(power: Doubles, loudest: float) -> Doubles:
     decibels = 10 * np.log10(np.maximum(power / loudest, 1e-30))
     return 1 + decibels / RANGE
 
 
-def _difference(estimate: Matrix, reference: Matrix, loudest: float) -> Matrix:
+def _difference(estimate: Doubles, reference: Doubles, loudest: float) -> Doubles:
     floor = loudest * 10 ** (-_INAUDIBLE / 10)
-    decibels: Matrix = 10 * np.log10((estimate + floor) / (reference + floor))
+    decibels: Doubles = 10 * np.log10((estimate + floor) / (reference + floor))
     return 0.5 + 0.5 * decibels / DIFFERENCE
 
 
-def _picture(shades: Matrix) -> str:
+def _picture(shades: Doubles) -> str:
     """[band, column], 0 to 1 -> WebP in base64, the lowest band at the bottom."""
     file = BytesIO()
     Image.fromarray(_quantised(shades[::-1])).save(file, "WEBP", quality=_QUALITY)
     return b64encode(file.getvalue()).decode()
 
 
-def _heights(row: Row) -> str:
+def _heights(row: Doubles) -> str:
     """Return square roots as bytes: what is left where a stem should be silent is seen, too."""
     return b64encode(_quantised(np.sqrt(row)).tobytes()).decode()
 
 
-def _quantised(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    steps: np.ndarray[Any, np.dtype[np.uint8]] = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
+def _quantised(values: Doubles) -> NDArray[np.uint8]:
+    steps: NDArray[np.uint8] = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
     return steps

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
-from sepkit.arrays import Samples
-
-if TYPE_CHECKING:
-    Row = np.ndarray[Any, np.dtype[np.float64]]
+from sepkit.arrays import Doubles, Samples
 
 
 class Waveform:
@@ -23,8 +18,8 @@ class Waveform:
         count = max(1, min(columns, frames))
         self._edges = np.arange(count + 1) * frames // count
         self._done = 0
-        self.peaks: Row = np.zeros(count)
-        self._energy: Row = np.zeros(count)
+        self.peaks: Doubles = np.zeros(count)
+        self._energy: Doubles = np.zeros(count)
 
     def add(self, samples: Samples) -> None:
         """Go on with [channel, time], at least one frame."""
@@ -38,7 +33,7 @@ class Waveform:
         self._done = stop
 
     @property
-    def levels(self) -> Row:
+    def levels(self) -> Doubles:
         """[column], the root of the mean square."""
-        levels: Row = np.sqrt(self._energy / np.maximum(1, np.diff(self._edges)))
+        levels: Doubles = np.sqrt(self._energy / np.maximum(1, np.diff(self._edges)))
         return levels

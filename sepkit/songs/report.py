@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sepkit.audio.untrusted.decoder import Decoder
 from sepkit.errors import AudioError, ConfigError, SepkitError
-from sepkit.report import FileSignal, Limits, Report, Section, Song, Stem, page_section, write_report
+from sepkit.report import FileSignal, Limits, PageContent, SeparatedSong, SongSection, Stem, page_section, write_report
 from sepkit.songs.batch import SongResult
 from sepkit.songs.inputs import track_name
 from sepkit.songs.pipeline import SeparationOptions, StemFiles
@@ -41,7 +41,7 @@ def write_report_of(results: Sequence[SongResult], options: SeparationOptions) -
     path = report_file(options)
     limits = Limits(songs=sum(result.stems is not None for result in results))
     failed = {str(result.input): result.error for result in results if result.error}
-    sections: list[Section] = []
+    sections: list[SongSection] = []
     with Decoder() as decoder:
         for result in results:
             if result.stems:
@@ -53,12 +53,12 @@ def write_report_of(results: Sequence[SongResult], options: SeparationOptions) -
         ("Songs", f"{len(sections)} separated, {len(failed)} failed"),
         ("Scores", "none: the true stems are unknown"),
     )
-    report = Report("Separated songs", facts=facts, failed=tuple(failed.items()), sections=tuple(sections))
+    report = PageContent("Separated songs", facts=facts, failed=tuple(failed.items()), sections=tuple(sections))
     write_report(path, report, limits)
     return path
 
 
-def _song(path: Path, written: StemFiles, options: SeparationOptions, decoder: Decoder) -> Song:
+def _song(path: Path, written: StemFiles, options: SeparationOptions, decoder: Decoder) -> SeparatedSong:
     """Return a song and its stems. The mixture starts where they do, and is turned down as they are."""
     stems = tuple(Stem(name, FileSignal.of(file, decoder)) for name, file in written.files.items())
     whole = FileSignal.of(path, decoder)
@@ -69,4 +69,4 @@ def _song(path: Path, written: StemFiles, options: SeparationOptions, decoder: D
     gain = 1.0 if written.gain is None else written.gain
     place = next(iter(written.files.values())).relative_to(options.output.root).with_suffix("").as_posix()
     name = place.removesuffix(stems[0].name).rstrip("/ _-") or track_name(path)  # unique, as places are
-    return Song(name, replace(whole, start=start, frames=length, gain=gain), stems)
+    return SeparatedSong(name, replace(whole, start=start, frames=length, gain=gain), stems)

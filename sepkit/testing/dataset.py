@@ -79,17 +79,17 @@ class DatasetPromises(Promises):
     def test_stem_names_can_be_file_names(self) -> None:
         """Stems are written under their names; "mixture" and "rest" are taken."""
         for track in self._all():
-            for name in (*track.stems, *track.told_apart):
+            for name in (*track.stems, *track.corpus_stems):
                 try:
                     check_stem_name(name)
                 except ValueError as error:
                     pytest.fail(f"{track.name}: {error}")
 
-    def test_told_apart_names_every_stem(self) -> None:
+    def test_corpus_stems_names_every_stem(self) -> None:
         """Where it says which stems the corpus tells apart, it names all that there are."""
         for track in self._all():
-            unnamed = sorted(set(track.stems) - set(track.told_apart)) if track.told_apart else []
-            assert not unnamed, f"{track.name}: told_apart lacks {', '.join(unnamed)}"
+            unnamed = sorted(set(track.stems) - set(track.corpus_stems)) if track.corpus_stems else []
+            assert not unnamed, f"{track.name}: corpus_stems lacks {', '.join(unnamed)}"
 
     def test_a_mixture_is_known(self) -> None:
         """It has a file, or it is the sum of the stems, and then they are all that sounds."""

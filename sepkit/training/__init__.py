@@ -1,1 +1,1 @@
-"""The loop, early stopping, state and history of a run."""
+"""Training: the loop, early stopping, and the files of a run."""

@@ -1,6 +1,6 @@
 """The processes that train one network together, as `torchrun` starts them; one process alone is the usual case.
 
-Each rank hears its share of every batch. Gradients are averaged by torch's DistributedDataParallel, over nccl on CUDA
+Each rank computes its part of every batch. Gradients are averaged by torch's DistributedDataParallel, over nccl on CUDA
 and gloo on the CPU, and sums of losses and counts are taken over all ranks, so that every rank comes to the same
 decisions. Only rank 0 writes.
 """
@@ -21,13 +21,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from sepkit.errors import ConfigError
 
-# Listening to a new corpus, or scoring long songs, lets the other ranks wait.
+# While one rank scans a new corpus or scores long songs, the others wait.
 TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Which of `count` processes the present one is, and where it computes."""
+    """The number of the present process among `count`, and the device on which it computes."""
 
     device: torch.device
     number: int = 0
@@ -35,7 +35,7 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this rank writes and speaks."""
+        """True for the rank that writes and prints."""
         return self.number == 0
 
     def wrapped(self, network: nn.Module) -> nn.Module:
@@ -68,7 +68,7 @@ class Ranks:
         return tuple(values.tolist())
 
     def share(self, tensors: Iterable[Tensor]) -> None:
-        """Give all ranks what the leading one has, in place."""
+        """Replace the tensors of all ranks by those of the leading one, in place."""
         if self.count > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor, 0)
@@ -89,13 +89,14 @@ class Ranks:
 
     @contextmanager
     def one_first(self) -> Iterator[None]:
-        """Let one rank of each machine go first, and the others find in its caches what it found out."""
-        if self.count > 1 and not _is_first_here():
+        """Let one rank of each machine go first, so that the others find its facts in the cache."""
+        first_here = os.environ.get("LOCAL_RANK", "0") == "0"
+        if self.count > 1 and not first_here:
             distributed.barrier()
         try:
             yield
-        finally:  # an error too: the others run into it themselves, instead of waiting
-            if self.count > 1 and _is_first_here():
+        finally:  # after an error as well: the others meet it themselves, instead of waiting
+            if self.count > 1 and first_here:
                 distributed.barrier()
 
 
@@ -110,19 +111,19 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     store, number, count = next(rendezvous("env://", timeout=TIMEOUT))
-    # torchrun keeps its store when it starts the ranks again, with the addresses of those that died.
+    # torchrun keeps its store when it restarts the ranks, with the addresses of those that died.
     store = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
     backend = "nccl" if device.type == "cuda" else "gloo"
     card = device if device.type == "cuda" else None
     distributed.init_process_group(backend, store=store, rank=number, world_size=count, timeout=TIMEOUT, device_id=card)
     # After an error the process ends as it is: leaving the group would wait for ranks that wait for this one.
     yield Ranks(device, number, count)
-    gc.collect()  # what still holds the group would end its threads too late, and abort the process
+    gc.collect()  # objects that still hold the group would end its threads too late, and abort the process
     distributed.barrier()
     distributed.destroy_process_group()
 
 
-def check_shares(batch_size: int, parts: int) -> None:
+def check_batch_size(batch_size: int, parts: int) -> None:
     """Raise ConfigError unless a batch can be divided over the ranks, and there into `parts`."""
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if batch_size % (ranks * parts):
@@ -134,17 +135,11 @@ def check_shares(batch_size: int, parts: int) -> None:
 
 
 def launch() -> str:
-    """Return what tells this launch of torchrun from others, and is the same when it starts its ranks again; "" if
-    there is none.
-    """
+    """Return a name of this launch of torchrun, the same after it has restarted its ranks; "" if there is none."""
     name = os.environ.get("TORCHELASTIC_RUN_ID", "")
     return f"{platform.node()}-{os.getppid()}" if name == "none" else name
 
 
 def may_restart() -> bool:
-    """Return whether torchrun would start this process again after a failure."""
+    """Return True if torchrun would restart this process after a failure."""
     return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
-
-
-def _is_first_here() -> bool:
-    return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepkit import AudioSpec
-from sepkit.augmentations.limits import LimitedAugmentation
 from sepkit.augmentations.mp3 import MP3
+from sepkit.augmentations.stems import LimitedAugmentation
 from sepkit.builtin import sepkit_augmentations
 
 ALL = sepkit_augmentations()
-LIMITED = [cls for cls in ALL if issubclass(cls, LimitedAugmentation)]
+LIMITED = [cls for cls in ALL if issubclass(cls, LimitedAugmentation) and cls.limits]
 every_augmentation = pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.registered_name())
 
 

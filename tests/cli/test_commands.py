@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from sepkit import demo as demos
-from sepkit.training.watching.watch import Watch
+from sepkit.training.display import Display
 from tests.conftest import CONFIGS
 from tests.training.runs import same_weights
 
@@ -234,7 +234,7 @@ def test_demo_leaves_a_model_stems_and_scores_and_goes_on_where_it_was_stopped(
     for file in done.json["stems"].values():
         assert soundfile.info(file).frames == mixture.frames
 
-    step_done, steps = Watch.step_done, []
+    step_done, steps = Display.step_done, []
 
     def interrupt(watch, *figures):
         step_done(watch, *figures)
@@ -242,7 +242,7 @@ def test_demo_leaves_a_model_stems_and_scores_and_goes_on_where_it_was_stopped(
         if len(steps) == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Watch, "step_done", interrupt)
+    monkeypatch.setattr(Display, "step_done", interrupt)
     stopped = sepkit(*command, tmp_path / "stopped")
     assert stopped.code == 130
     last = stopped.out.strip().splitlines()[-1].strip()

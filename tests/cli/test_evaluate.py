@@ -584,7 +584,7 @@ class TestTiming:
         }
         assert {s["milliseconds_late"] for s in shifted} == {samples / 8}
         assert all(s["cost_db"] > 15 for s in shifted)
-        assert f"made: voice of one, two come {abs(samples)} samples ({abs(samples) / 8:.1f} ms) {when}" in warning
+        assert f"made: voice of one, two are {abs(samples)} samples ({abs(samples) / 8:.1f} ms) {when}" in warning
 
     def test_in_time_is_without_a_word(self, sepkit, made, tmp_path):
         assert self.evaluated(sepkit, tmp_path, made(lambda x: 0.5 * x + 0.2 * np.roll(x, 77, 0))) == ([], [])

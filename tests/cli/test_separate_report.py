@@ -35,7 +35,7 @@ def test_the_page_holds_every_song_and_stem(sepkit, small_model, song, tmp_path)
     assert set(found) == {"song", "other"}
     assert [stem["name"] for stem in found["song"]["stems"]] == ["vocals", "accompaniment"]
     assert not any(stem["reference"] for stem in found["song"]["stems"])
-    assert found["song"]["clips"]
+    assert found["song"]["excerpts"]
     assert "bad.wav" in (out / "report.html").read_text()
 
 

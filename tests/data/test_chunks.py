@@ -74,21 +74,21 @@ def song_at(songs, clip):
 
 def test_a_remixed_chunk_is_a_voice_on_another_accompaniment(songs):
     prepared = prepare(songs, "vocals")
-    drawn = [[song_at(prepared, clips[0]) for clips in recipe.parts] for recipe in recipes(prepared, "vocals")]
+    drawn = [[song_at(prepared, cuts[0]) for cuts in recipe.stems] for recipe in recipes(prepared, "vocals")]
     assert any(voice != rest for voice, rest in drawn)
     assert {voice for voice, _ in drawn} == {"one", "two", "three", "four"}
 
 
 def test_the_ratio_of_remixed_chunks_is_the_stated_one(songs):
     prepared = prepare(songs, "vocals")
-    drawn = [recipe.parts for recipe in recipes(prepared, "vocals", remix=0.7, count=2000)]
+    drawn = [recipe.stems for recipe in recipes(prepared, "vocals", remix=0.7, count=2000)]
     remixed = [voice.start != rest.start for (voice,), (rest,) in drawn]
     assert 0.65 < np.mean(remixed) < 0.75
 
 
 def test_the_share_of_silent_targets_is_the_stated_one_and_they_are_silent(small_config, songs):
     prepared = prepare(songs, "vocals")
-    silent = [not recipe.parts[0] for recipe in recipes(prepared, "vocals", silent=0.2, remix=0.5, count=2000)]
+    silent = [not recipe.stems[0] for recipe in recipes(prepared, "vocals", silent=0.2, remix=0.5, count=2000)]
     assert 0.17 < np.mean(silent) < 0.23
     for batch in batches(run_config(small_config, songs, "train.silent=1")):
         assert batch["present"].all()
@@ -105,14 +105,14 @@ def test_targets_are_drawn_where_they_sound(tmp_path):
     prepared = prepare(songs, "vocals")
     assert prepared["a"].sounding == {"vocals": ((72000, 80000),)}
     for recipe in recipes(prepared, "vocals", remix=0.5, count=200):
-        start = recipe.parts[0][0].start
+        start = recipe.stems[0][0].start
         assert start < 80000 - 900
         assert start + 4000 > 72000 + 900
 
 
 def test_a_mixed_up_stem_is_two_of_its_kind_with_the_energy_of_one(songs):
     prepared = prepare(songs, "vocals")
-    drawn = [recipe.parts for recipe in recipes(prepared, "vocals", mixup=0.25, count=2000)]
+    drawn = [recipe.stems for recipe in recipes(prepared, "vocals", mixup=0.25, count=2000)]
     assert 0.22 < np.mean([len(voice) == 2 for voice, _ in drawn]) < 0.28
     assert all(sum(clip.gain**2 for clip in voice) == pytest.approx(1) for voice, _ in drawn)
     assert {len(rest) for _, rest in drawn} == {1}
@@ -124,7 +124,7 @@ def test_a_dataset_gets_the_share_of_its_weight_whatever_its_size(songs, tmp_pat
     roots = enumerate((songs, more))
     tracks = [(number, track) for number, root in roots for track in Folder(root=root).tracks("all")]
     prepared = {song.name: song for song in with_sounding(songs_of(tracks, audio), 8000, 0)}
-    drawn = [r.parts[0][0] for r in recipes(prepared, "vocals", weights=(3.0, 1.0), remix=0.5, count=2000)]
+    drawn = [r.stems[0][0] for r in recipes(prepared, "vocals", weights=(3.0, 1.0), remix=0.5, count=2000)]
     assert 0.7 < np.mean([not song_at(prepared, clip).startswith("m") for clip in drawn]) < 0.8
 
 
@@ -195,7 +195,7 @@ def test_a_rest_that_may_hide_a_source_is_only_heard_with_its_own_song(tmp_path)
     songs = write_songs(tmp_path / "s", ["a", "b"], ("vocals", "drums", "bass"))
     (songs / "a" / "drums.wav").unlink()
     prepared = prepare(songs, "vocals", "drums")
-    drawn = [r.parts for r in recipes(prepared, "vocals", "drums", remix=0.5)]
+    drawn = [r.stems for r in recipes(prepared, "vocals", "drums", remix=0.5)]
     with_a = [parts for parts in drawn if song_at(prepared, parts[-1][0]) == "a"]
     assert with_a
     assert all(song_at(prepared, voice) == "a" and not drums for (voice,), drums, _ in with_a)
@@ -219,7 +219,7 @@ def test_a_song_of_nothing_but_the_target_is_no_accompaniment(tmp_path):
     for name in ("drums.wav", "mixture.wav"):
         (songs / "a" / name).unlink()
     prepared = prepare(songs, "vocals")
-    drawn = [r.parts for r in recipes(prepared, "vocals", count=200)]
+    drawn = [r.stems for r in recipes(prepared, "vocals", count=200)]
     assert {song_at(prepared, rest[0]) for _, rest in drawn} == {"b"}
     assert {song_at(prepared, voice[0]) for voice, _ in drawn} == {"a", "b"}
 
@@ -229,7 +229,7 @@ def test_an_instrumental_is_accompaniment_for_other_voices(tmp_path):
     for name in ("vocals.wav", "mixture.wav"):
         (songs / "a" / name).unlink()
     prepared = prepare(songs, "vocals")
-    drawn = [[song_at(prepared, clips[0]) for clips in r.parts] for r in recipes(prepared, "vocals", count=50)]
+    drawn = [[song_at(prepared, cuts[0]) for cuts in r.stems] for r in recipes(prepared, "vocals", count=50)]
     assert {voice for voice, _ in drawn} == {"b"}
     assert {rest for _, rest in drawn} == {"a", "b"}
 

@@ -7,7 +7,7 @@ import soundfile
 from sepkit.config import Shortcuts, load
 from sepkit.data.corpus import songs_in, training_songs
 from sepkit.data.loader import Data
-from sepkit.data.song import REST
+from sepkit.data.song import RESIDUAL
 from sepkit.evaluation.reference import load as reference
 
 RATE = 8000
@@ -57,7 +57,7 @@ def test_what_sounds_and_what_is_prepared_end_with_the_mixture(sepkit, config, s
     assert done.json["bytes"] == 4 * 2 * RATE * 2  # songs, parts, frames, bytes
     for song in training_songs(config):
         assert song.prepared
-        rest, voice = (song.part(name).read(config.audio, 0, 3 * RATE)[0] for name in (REST, "vocals"))
+        rest, voice = (song.part(name).read(config.audio, 0, 3 * RATE)[0] for name in (RESIDUAL, "vocals"))
         assert not upside_down(rest + voice, voice)
         assert not voice[RATE:].any()
 
@@ -66,7 +66,7 @@ def test_evaluation_ends_with_the_mixture_and_says_so(config, caplog):
     track = songs_in(config, "train") and config.datasets[0].tracks("all")[0]
     song = reference(track)
     assert song.mixture.shape == song.stems["vocals"].shape == (1, RATE)
-    assert "a: vocals lasts 3.0 s, the mixture 1.0 s; a song ends with its mixture" in caplog.text
+    assert "a: vocals lasts 3.0 s, the mixture 1.0 s; the stem is cut" in caplog.text
 
 
 def test_lengths_that_differ_are_one_line_for_training_and_a_finding_each(sepkit, small_config, corpus):

@@ -21,7 +21,7 @@ from sepkit.data import prepared
 from sepkit.data.loader import Data
 from sepkit.data.preparation import prepare
 from sepkit.data.prepared import with_prepared, write
-from sepkit.data.song import REST, songs_of
+from sepkit.data.song import RESIDUAL, songs_of
 from sepkit.datasets.folder import Folder
 from sepkit.errors import CorpusError
 from tests.conftest import write_songs
@@ -46,7 +46,7 @@ def test_a_prepared_part_is_the_decoded_one_within_half_a_step(songs, channels):
     (song, *_) = songs_in(songs, audio)
     write(song, audio)
     ready = with_prepared(song, audio)
-    for part in ("vocals", REST):
+    for part in ("vocals", RESIDUAL):
         for start, frames in ((0, 4000), (1234, 777), (song.frames - 10, 50)):
             wanted = song.part(part).read(audio, start, frames)
             read = ready.part(part).read(audio, start, frames)
@@ -74,7 +74,7 @@ def test_a_sum_beyond_full_scale_is_not_clipped(tmp_path):
         soundfile.write(tmp_path / "s" / "a" / f"{stem}.wav", np.full(9000, 0.9), 8000, subtype="FLOAT")
     (song,) = songs_in(tmp_path / "s")
     write(song, AUDIO)
-    np.testing.assert_allclose(with_prepared(song, AUDIO).part(REST).read(AUDIO, 0, 9000), 2.7, rtol=1e-4)
+    np.testing.assert_allclose(with_prepared(song, AUDIO).part(RESIDUAL).read(AUDIO, 0, 9000), 2.7, rtol=1e-4)
 
 
 @pytest.mark.parametrize("change", ["size", "time"])

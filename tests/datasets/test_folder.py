@@ -9,6 +9,7 @@ import soundfile
 from sepkit import AudioSpec
 from sepkit.datasets.folder import Folder
 from sepkit.errors import CorpusError
+from sepkit.track import Track
 from tests.conftest import write_songs
 
 
@@ -186,8 +187,8 @@ def test_a_song_of_voice_and_residual_may_hold_whatever_stems_other_songs_have(t
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / f"{stem}.wav").touch()
     a, b, c = Folder(root=tmp_path).tracks("all")
-    assert a.told_apart == ("drums", "instrumental", "vocals")
-    assert b.told_apart == c.told_apart == ("instrumental", "vocals")
+    assert a.corpus_stems == ("drums", "instrumental", "vocals")
+    assert b.corpus_stems == c.corpus_stems == ("instrumental", "vocals")
 
 
 def test_hidden_folders_are_no_songs_and_linked_ones_are_each_once(tmp_path):
@@ -199,3 +200,8 @@ def test_hidden_folders_are_no_songs_and_linked_ones_are_each_once(tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "train").symlink_to(tmp_path / "songs")
     assert names(Folder(root=tmp_path / "root").tracks("all")) == ["a", "again"]
+
+
+def test_the_former_name_of_the_stems_of_a_corpus_still_works():
+    with pytest.deprecated_call(match="corpus_stems"):
+        assert Track("a", {}, told_apart=("vocals",)).corpus_stems == ("vocals",)

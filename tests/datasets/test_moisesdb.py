@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from sepkit.component import AudioSpec
-from sepkit.data.song import REST, songs_of
+from sepkit.data.song import RESIDUAL, songs_of
 from sepkit.datasets.moisesdb import MoisesDB
 from sepkit.datasets.split import split_by_hash
 from sepkit.errors import CorpusError
@@ -124,7 +124,7 @@ def test_an_absent_stem_is_no_key(tmp_path):
     assert set(only(tmp_path, stems=6).stems) == {"bass"}
     song, parts = song_of(only(tmp_path), "vocals", "bass")
     assert song.sources == ("bass",)
-    assert not parts[REST].any()
+    assert not parts[RESIDUAL].any()
     assert set(load(only(tmp_path)).stems) == {"bass"}
 
 
@@ -135,7 +135,7 @@ def test_a_song_without_vocals_is_accompaniment(tmp_path):
     songs = {song.sources: song for song in songs_of(tracks, AudioSpec(44100, 1, ("vocals",)))}
     assert set(songs) == {(), ("vocals",)}
     assert songs[()].pure
-    assert len(songs[()].parts[REST].pieces) == 2
+    assert len(songs[()].parts[RESIDUAL].pieces) == 2
 
 
 def test_a_stem_named_twice_is_one(tmp_path):
@@ -174,7 +174,7 @@ def test_recordings_of_unequal_length_are_padded_to_the_longest_of_the_song(tmp_
     song, parts = song_of(only(tmp_path), "vocals")
     assert song.frames == 4213
     np.testing.assert_allclose(parts["vocals"], vocals, atol=1e-6)
-    np.testing.assert_allclose(parts[REST], rest, atol=1e-6)
+    np.testing.assert_allclose(parts[RESIDUAL], rest, atol=1e-6)
     reference = load(only(tmp_path))
     np.testing.assert_allclose(reference.stems["vocals"], vocals, atol=1e-6)
     np.testing.assert_allclose(reference.stems["drums"] + reference.stems["other"], rest, atol=1e-6)
@@ -203,8 +203,8 @@ def test_a_mono_recording_is_heard_on_both_sides(tmp_path):
     mixed_channels(tmp_path / ONE, GUITAR, VOCALS)
     parts = song_of(only(tmp_path), "vocals")[1]
     np.testing.assert_allclose(parts["vocals"], 0.005, atol=1e-6)
-    np.testing.assert_allclose(parts[REST][:, 500], [0.12, -0.28], atol=1e-6)
-    np.testing.assert_allclose(song_of(only(tmp_path), "vocals", channels=1)[1][REST], -0.08, atol=1e-6)
+    np.testing.assert_allclose(parts[RESIDUAL][:, 500], [0.12, -0.28], atol=1e-6)
+    np.testing.assert_allclose(song_of(only(tmp_path), "vocals", channels=1)[1][RESIDUAL], -0.08, atol=1e-6)
     reference = load(only(tmp_path))
     np.testing.assert_allclose(reference.stems["vocals"][:, 500], [0.005, 0.005], atol=1e-6)
     np.testing.assert_allclose(reference.stems["other"][:, 500], [0.12, -0.28], atol=1e-6)
@@ -230,7 +230,7 @@ def test_recordings_of_different_rates_are_of_the_same_time(tmp_path, rate):
     assert song.frames == rate
     middle = slice(rate // 4, -rate // 4)
     np.testing.assert_allclose(parts["vocals"][:, middle], 0.005, atol=1e-4)
-    np.testing.assert_allclose(parts[REST][:, middle], 0.12, atol=1e-3)
+    np.testing.assert_allclose(parts[RESIDUAL][:, middle], 0.12, atol=1e-3)
     reference = load(only(tmp_path))
     assert (reference.sample_rate, reference.mixture.shape[1]) == (48000, 48000)
     np.testing.assert_allclose(reference.mixture[:, 10_000:30_000], 0.125, atol=1e-3)

@@ -13,7 +13,7 @@ import soundfile
 from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read, read_sum
 from sepkit.component import AudioSpec
-from sepkit.data.song import REST, files_for, songs_of
+from sepkit.data.song import RESIDUAL, files_for, songs_of
 from sepkit.datasets.musdb18 import MUSDB18
 from sepkit.datasets.musdb18hq import MUSDB18HQ
 from sepkit.datasets.official import facts_of
@@ -300,7 +300,7 @@ def test_training_uses_the_sum_of_the_stems_and_evaluation_the_mixture(stem_file
     audio = AudioSpec(44100, 2, ("vocals",))
     assert sorted(file.number for file in files_for(track, audio)) == [1, 2, 3, 4]
     (song,) = songs_of([(0, track)], audio)
-    vocals, rest = (song.part(name).read(audio, 0, song.frames) for name in ("vocals", REST))
+    vocals, rest = (song.part(name).read(audio, 0, song.frames) for name in ("vocals", RESIDUAL))
     (mixture, _), *stems = streams(stem_file)
     np.testing.assert_array_equal(vocals, stems[3][0])
     np.testing.assert_allclose(rest, sum(samples for samples, _ in stems[:3]), atol=1e-6)

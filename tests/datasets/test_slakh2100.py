@@ -12,7 +12,7 @@ import yaml
 from sepkit import config as configs
 from sepkit.component import AudioSpec
 from sepkit.data.loader import Data
-from sepkit.data.song import REST, songs_of
+from sepkit.data.song import RESIDUAL, songs_of
 from sepkit.datasets.official import facts_of
 from sepkit.datasets.slakh2100 import Slakh2100
 from sepkit.errors import CorpusError
@@ -172,7 +172,7 @@ def test_stems_are_the_sums_of_their_files(tmp_path, ending):
     audio = AudioSpec(44100, 1, ("drums", "bass"))
     (prepared,) = songs_of([(0, song)], audio)
     read = {name: prepared.part(name).read(audio, 0, 100) for name in prepared.parts}
-    for name, value in {"drums": 0.01, "bass": 0.07, REST: 0.13}.items():
+    for name, value in {"drums": 0.01, "bass": 0.07, RESIDUAL: 0.13}.items():
         np.testing.assert_allclose(read[name], value, atol=1e-4)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sepkit.evaluation.pairing import REST, AvailableStems, pair
+from sepkit.evaluation.pairing import RESIDUAL, AvailableStems, pair
 from sepkit.evaluation.reference import Reference
 
 
@@ -20,7 +20,7 @@ def song():
 
 def test_what_no_stem_holds_is_interference(song):
     (pairing,) = pair(song(complete=False), AvailableStems(("vocals",)))
-    assert pairing.sources == ("vocals", "drums", REST)
+    assert pairing.sources == ("vocals", "drums", RESIDUAL)
     np.testing.assert_allclose(pairing.references.sum(0), song(complete=False).mixture, atol=1e-5)
 
 

@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from sepkit.evaluation.pairing import Pairing
+from sepkit.evaluation.pairing import Estimates, Pairing
 from sepkit.evaluation.reference import Reference
-from sepkit.evaluation.scoring import Entry
 from sepkit.evaluation.section import section_of
 from sepkit.report import Limits
 
@@ -27,7 +26,7 @@ def test_silent_regions_have_a_beginning_and_an_end(silent, marked):
         vocals[:, round(start * 8000) : round(end * 8000)] = 0
     references = np.stack([vocals, drums])
     song = Reference("a", 8000, references.sum(0), {"vocals": vocals, "drums": drums})
-    entry = Entry("model", Pairing(("vocals",), ("vocals", "drums"), references), references[:1])
-    section = section_of(song, [entry], [], [], Limits())
+    estimates = Estimates("model", Pairing(("vocals",), ("vocals", "drums"), references), references[:1])
+    section = section_of(song, [estimates], [], [], Limits())
     (stem,) = json.loads(section.json)["stems"]
     np.testing.assert_allclose(np.reshape(stem["silences"], (-1, 2)), np.reshape(marked, (-1, 2)))

@@ -6,7 +6,7 @@ import torch
 from sepkit import AudioSpec
 from sepkit import config as configs
 from sepkit.registry import LOSSES
-from sepkit.training.learning.objective import Objective
+from sepkit.training.objective import Objective
 
 AUDIO = AudioSpec(8000, 1, ("a", "b"))
 

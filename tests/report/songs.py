@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sepkit.report import ArraySignal, Curve, Song, Stem
+from sepkit.report import ArraySignal, Curve, SeparatedSong, Stem
 
 RATE = 8000
 
@@ -16,7 +16,7 @@ def sounds(seconds: float, rate: int = RATE, seed: int = 0) -> tuple[np.ndarray,
     return np.stack([hum, hum]).astype(np.float32), np.stack([drums, 0.8 * drums]).astype(np.float32)
 
 
-def song(name: str = "song", seconds: float = 6.0, *, references: bool = True, rate: int = RATE) -> Song:
+def song(name: str = "song", seconds: float = 6.0, *, references: bool = True, rate: int = RATE) -> SeparatedSong:
     """Return a song with vocals and drums; the worst second of the vocals is the third, of the drums the fifth."""
     vocals, drums = sounds(seconds, rate)
     frames = int(seconds)
@@ -32,4 +32,4 @@ def song(name: str = "song", seconds: float = 6.0, *, references: bool = True, r
         return Stem(stem_name, estimate, ArraySignal(own, rate), curves, silences)
 
     stems = (stem("vocals", vocals, drums, 2), stem("drums", drums, vocals, 4))
-    return Song(name, ArraySignal(vocals + drums, rate), stems)
+    return SeparatedSong(name, ArraySignal(vocals + drums, rate), stems)

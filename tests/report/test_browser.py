@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from sepkit.report import Column, Distribution, Limits, Report, Row, page_section, write_report
+from sepkit.report import Limits, PageContent, ScoreColumn, ScoreRow, page_section, write_report
 from tests.report.browser import Visit, chromium
 from tests.report.songs import song
 
@@ -16,19 +16,16 @@ LABELS = ("an-htdemucs-that-was-tuned-for-vocals", "ideal ratio mask")
 def report(sections):
     names = [section.name for section in sections] + [f"song {i}" for i in range(20)]
     scores = [float(i * 7 % 20) for i in range(len(names))]
-    rows = [Row(name, "vocals", (scores[i], -scores[i], 1.0)) for i, name in enumerate(names)]
-    rows.append(Row("silent song", "vocals", (None, None, None), ("silent reference", "infinite", "")))
-    plot = Distribution("SDR of vocals", "dB", tuple(names), tuple((label, tuple(scores)) for label in LABELS))
+    rows = [ScoreRow(name, "vocals", (scores[i], -scores[i], 1.0)) for i, name in enumerate(names)]
+    rows.append(ScoreRow("silent song", "vocals", (None, None, None), ("silent reference", "infinite", "")))
     columns = (
-        Column("model", "SDR", "dB", "higher"),
-        Column("mixture", "SDR", "dB", "higher"),
-        Column("model", "bleed", "dB", "lower"),
+        *(ScoreColumn(label, "SDR", "dB", "higher") for label in LABELS),
+        ScoreColumn("model", "bleed", "dB", "lower"),
     )
-    return Report(
+    return PageContent(
         "A model on songs",
         facts=(("Metric", "SDR in dB, frames of 1 s"),), notes=("Guide to SDR in dB",), columns=columns,
-        rows=tuple(rows), totals=(Row("median", "vocals", (5.0, 1.0, 1.0)),),
-        distributions=(plot,),
+        rows=tuple(rows), totals=(ScoreRow("median", "vocals", (5.0, 1.0, 1.0)),),
         failed=(("broken song", "truncated, holds 3 s of 60 s"),), cost=(("Parameters", "0.67 M"),), sections=sections,
     )  # fmt: skip
 
@@ -72,7 +69,7 @@ def test_the_table_is_sorted_by_what_is_clicked(visit):
     names = column(visit, 1)
     assert names[0] == HOSTILE
     heads = visit.page.locator("thead th")
-    assert heads.all_inner_texts() == ["Track", "Source", "model, dB", "mixture, dB"]
+    assert heads.all_inner_texts() == ["Track", "Source", *(f"{label}, dB" for label in LABELS)]
     for clicks, order in ((1, "ascending"), (2, "descending"), (3, "ascending")):
         heads.nth(2).locator("button").click()
         assert heads.nth(2).get_attribute("aria-sort") == order, clicks
@@ -108,10 +105,11 @@ def test_the_medians_of_a_long_table_are_in_view(visit):
 
 
 def test_labels_of_plots_are_whole(visit):
-    for figure in visit.page.locator("figure").all():
+    figures = visit.page.locator("figure").all()
+    for figure, names in zip(figures, (LABELS, ["model"]), strict=True):
         box = figure.locator("svg").bounding_box()
         labels = figure.locator("svg g > text")
-        assert labels.all_text_contents() == [label * 2 for label in LABELS], "each with its tooltip"
+        assert labels.all_text_contents() == [label * 2 for label in names], "each with its tooltip"
         for label in labels.all():
             text = label.bounding_box()
             assert box["x"] <= text["x"]
@@ -119,7 +117,7 @@ def test_labels_of_plots_are_whole(visit):
 
 
 def test_the_headline_of_a_song_says_whose_score_it_is(visit):
-    assert visit.page.locator(".headline").first.inner_text() == "SDR of model: vocals 0.0 dB"
+    assert visit.page.locator(".headline").first.inner_text() == f"SDR of {LABELS[0]}: vocals 0.0 dB"
 
 
 def test_it_plays_and_keeps_its_place_when_the_source_changes(visit):
@@ -143,24 +141,24 @@ def test_it_plays_and_keeps_its_place_when_the_source_changes(visit):
 
 
 def test_sources_are_in_step_to_the_sample(visit):
-    """What the browser decodes is as long as the song, and the rest is the mixture minus the estimate in it."""
+    """What the browser decodes is as long as the song, and the residual is the mixture minus the estimate in it."""
     visit.page.keyboard.press("j")
-    mixture, estimate, rest = (
+    mixture, estimate, residual = (
         np.array(
             visit.page.evaluate(
                 """async (name) => {
                     const context = new OfflineAudioContext(1, 1, 8000);
-                    const mp3 = data("song-0").clips[0].sounds[name].mp3;
+                    const mp3 = data("song-0").excerpts[0].sounds[name].mp3;
                     const buffer = await context.decodeAudioData(bytes(mp3).buffer);
                     return Array.from(buffer.getChannelData(0));
                 }""",
                 name,
             )
         )
-        for name in ("mixture", "estimate 0", "rest 0")
+        for name in ("mixture", "estimate 0", "residual 0")
     )
-    assert len(mixture) == len(estimate) == len(rest) == pytest.approx(20 * 8000, abs=8)
-    likeness = np.fft.irfft(np.conj(np.fft.rfft(mixture - estimate)) * np.fft.rfft(rest))
+    assert len(mixture) == len(estimate) == len(residual) == pytest.approx(20 * 8000, abs=8)
+    likeness = np.fft.irfft(np.conj(np.fft.rfft(mixture - estimate)) * np.fft.rfft(residual))
     assert likeness.argmax() == 0
 
 
@@ -190,7 +188,7 @@ def test_keys(visit):
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     assert page.locator("details[open] .name").all_inner_texts() == [HOSTILE]
-    for key, name in (("m", "Mixture"), ("r", "Reference"), ("d", "Rest"), ("e", "Estimate"), ("4", "Rest")):
+    for key, name in (("m", "Mixture"), ("r", "Reference"), ("d", "Residual"), ("e", "Estimate"), ("4", "Residual")):
         page.keyboard.press(key)
         assert page.locator(".choice [aria-pressed=true]").inner_text() == name
     page.keyboard.press("ArrowRight")

@@ -6,14 +6,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sepkit.report import ArraySignal, Curve, Song, Stem
+from sepkit.report import ArraySignal, Curve, SeparatedSong, Stem
 from sepkit.report.moments import loud_moments, worst_moments
 
 SILENCE = ArraySignal(np.zeros((1, 10), np.float32), 10)
 
 
 def scored(*curves):
-    return Song("song", SILENCE, (Stem("vocals", SILENCE, SILENCE, curves),))
+    return SeparatedSong("song", SILENCE, (Stem("vocals", SILENCE, SILENCE, curves),))
 
 
 def test_the_worst_of_each_curve_comes_first():

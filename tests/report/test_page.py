@@ -10,7 +10,7 @@ from importlib.resources import files
 import pytest
 
 from sepkit.errors import ConfigError
-from sepkit.report import Column, Distribution, Limits, Report, Row, Section, page_section, write_report
+from sepkit.report import Limits, PageContent, ScoreColumn, ScoreRow, SongSection, page_section, write_report
 from tests.report.songs import song
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--songs--> & \"quotes\" 'too' \u2028"
@@ -46,11 +46,11 @@ def written(tmp_path, report, limits=None):
 
 
 def test_names_stay_text(tmp_path):
-    report = Report(
+    report = PageContent(
         HOSTILE,
         facts=((HOSTILE, HOSTILE),),
-        columns=(Column("model", HOSTILE),),
-        rows=(Row(HOSTILE, HOSTILE, (None,), (HOSTILE,)),),
+        columns=(ScoreColumn("model", HOSTILE),),
+        rows=(ScoreRow(HOSTILE, HOSTILE, (None,), (HOSTILE,)),),
         failed=((HOSTILE, HOSTILE),),
         sections=(page_section(song(HOSTILE, 1.0), Limits()),),
     )
@@ -61,7 +61,7 @@ def test_names_stay_text(tmp_path):
 
 
 def test_nothing_is_loaded_from_elsewhere(tmp_path):
-    html = written(tmp_path, Report("title", sections=(page_section(song(seconds=1.0), Limits()),)))
+    html = written(tmp_path, PageContent("title", sections=(page_section(song(seconds=1.0), Limits()),)))
     page = Reader(html)
     assert set(re.findall(r"https?://[^\s\"']*", html)) == {"http://www.w3.org/2000/svg"}
     assert not [attrs for _, attrs in page.tags if {"src", "href"} & set(attrs)]
@@ -77,9 +77,11 @@ def test_all_its_parts_are_in_the_package():
 
 
 def test_songs_beyond_the_limit_keep_their_names(tmp_path):
-    sections = tuple(Section(f"song {i}", json.dumps({"name": f"song {i}", "whole": "x" * 40_000})) for i in range(20))
+    sections = tuple(
+        SongSection(f"song {i}", json.dumps({"name": f"song {i}", "whole": "x" * 40_000})) for i in range(20)
+    )
     limits = Limits(page_bytes=500_000)
-    html = written(tmp_path, Report("title", sections=sections), limits)
+    html = written(tmp_path, PageContent("title", sections=sections), limits)
     assert 400_000 < len(html.encode()) <= limits.page_bytes
     songs = [Reader(html).data[f"song-{i}"] for i in range(20)]
     assert [found["name"] for found in songs] == [f"song {i}" for i in range(20)]
@@ -88,24 +90,26 @@ def test_songs_beyond_the_limit_keep_their_names(tmp_path):
 
 def test_numbers_that_json_has_no_word_for(tmp_path):
     nan, inf = float("nan"), float("inf")
-    plot = Distribution("sdr", "dB", ("a", "b", "c", "d"), (("model", (1.0, nan, 3.0, inf)), ("mixture", (None,) * 4)))
-    report = Report("title", columns=(Column("model", "sdr"),), rows=(Row("a", "b", (nan,)),), distributions=(plot,))
-    found = Reader(written(tmp_path, report)).data["report"]
-    assert found["rows"][0]["values"] == [None]
-    model, mixture = found["distributions"][0]["groups"]
-    assert model == {"label": "model", "values": [1.0, None, 3.0, None], "quartiles": [1.5, 2.0, 2.5]}
+    rows = tuple(ScoreRow(track, "b", (score, None)) for track, score in zip("abcd", (1.0, nan, 3.0, inf), strict=True))
+    columns = (ScoreColumn("model", "sdr", "dB"), ScoreColumn("mixture", "sdr", "dB"))
+    found = Reader(written(tmp_path, PageContent("title", columns=columns, rows=rows))).data["report"]
+    assert found["rows"][1]["values"] == [None, None]
+    (plot,) = found["distributions"]
+    assert (plot["name"], plot["unit"], plot["tracks"]) == ("sdr of b", "dB", ["a", "c"])
+    model, mixture = plot["groups"]
+    assert model == {"label": "model", "values": [1.0, 3.0], "quartiles": [1.5, 2.0, 2.5]}
     assert mixture["quartiles"] is None
 
 
 def test_a_page_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"report\.html: cannot be written .* give another folder"):
-        write_report(tmp_path / "file" / "report.html", Report("title"))
+        write_report(tmp_path / "file" / "report.html", PageContent("title"))
 
 
 def test_an_error_leaves_the_page_of_before(tmp_path):
-    before = written(tmp_path, Report("before"))
+    before = written(tmp_path, PageContent("before"))
     with pytest.raises(ValueError, match="Out of range float values"):
-        write_report(tmp_path / "report.html", Report("after"), Limits(page_bytes=float("nan")))
+        write_report(tmp_path / "report.html", PageContent("after"), Limits(page_bytes=float("nan")))
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == before
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

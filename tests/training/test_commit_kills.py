@@ -10,7 +10,7 @@ from sepkit import atomic, config
 from sepkit.atomic import Commit
 from sepkit.checkpoints import model_file, tensor_file
 from sepkit.errors import ModelFileError
-from sepkit.training.keeping import state as states
+from sepkit.training import state as states
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -1,23 +1,23 @@
-"""Rates over a run, and over one that goes on with other settings."""
+"""Rates over a run, and over one that is resumed with other settings."""
 
 from itertools import pairwise
 
 import pytest
 import torch
 
-from sepkit.settings import ScheduleSettings
-from sepkit.training.learning.schedule import Schedule
+from sepkit.settings import OptimizerSettings, ScheduleSettings
+from sepkit.training.schedule import Schedule
 
 TOTAL = 40
 
 
-def schedule(lr=1.0, **settings):
+def schedule(lr=1.0, total=TOTAL, **settings):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
-    return optimizer, Schedule(ScheduleSettings(**settings), optimizer, TOTAL)
+    return optimizer, Schedule(ScheduleSettings(**settings), OptimizerSettings(lr=lr), optimizer, total)
 
 
 def run(pair, steps, scores=()):
-    """The rates of some steps; after each fifth a score is judged."""
+    """The rates of some steps; after each fifth comes a score."""
     optimizer, rates = pair
     found, scores = [], iter(scores)
     for _ in range(steps):
@@ -25,7 +25,7 @@ def run(pair, steps, scores=()):
         optimizer.step()
         rates.step()
         if rates.steps % 5 == 0 and (score := next(scores, None)) is not None:
-            rates.judge(score)
+            rates.validated(score)
     return found
 
 
@@ -47,6 +47,27 @@ def test_cosine_falls_to_a_hundredth():
     assert rates[TOTAL:] == pytest.approx([0.01] * 3)
 
 
+def test_a_cooldown_falls_to_a_hundredth_over_the_last_steps():
+    rates = run(schedule(name="constant", warmup_steps=2, cooldown_steps=10), TOTAL + 3)
+    assert rates[2:31] == [1.0] * 29
+    assert rates[30:TOTAL] == pytest.approx([1 - 0.099 * step for step in range(10)])
+    assert rates[TOTAL:] == pytest.approx([0.01] * 3)
+
+
+def test_a_longer_run_cools_down_later():
+    short = schedule(name="constant", cooldown_steps=10)
+    run(short, 35)
+    longer = schedule(name="constant", cooldown_steps=10, total=2 * TOTAL)
+    longer[1].load_state_dict(short[1].state_dict(), scores_are_known=True)
+    assert run(longer, 36) == [1.0] * 36
+    assert longer[1].rate == pytest.approx(1 - 0.099)
+
+
+def test_cosine_takes_no_cooldown():
+    with pytest.raises(ValueError, match="leave out cooldown_steps"):
+        ScheduleSettings(name="cosine", cooldown_steps=1)
+
+
 def test_plateau_drops_where_nothing_gets_better():
     settings = {"name": "plateau", "factor": 0.5, "patience": 1, "warmup_steps": 2}
     rates = run(schedule(**settings), 35, [3.0, 2.0, 2.0, 2.5, 2.5, float("nan")])
@@ -58,7 +79,7 @@ def test_plateau_drops_where_nothing_gets_better():
 
 @pytest.mark.parametrize("name", ["constant", "cosine", "plateau"])
 @pytest.mark.parametrize("cut", [1, 3, 7, 10, 23])
-def test_a_run_that_goes_on_has_the_same_rates_to_the_bit(name, cut):
+def test_a_resumed_run_has_the_same_rates_to_the_bit(name, cut):
     settings = {"name": name, "warmup_steps": 6, "patience": 0, "factor": 0.3}
     scores = [5.0, 6.0, 4.0, 7.0, 8.0, 9.0, 1.0]
     whole = run(schedule(0.003, **settings), TOTAL, scores)

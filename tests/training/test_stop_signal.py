@@ -39,11 +39,11 @@ def test_a_second_signal_ends_at_once_what_does_not_end(first, second):
 
 def test_a_signal_that_another_process_told_of_is_the_first_as_well():
     stop = StopSignal(speaks=False)
-    stop.hear_of(0)
+    stop.take_over(0)
     assert not stop.came
-    stop.hear_of(signal.SIGTERM)
+    stop.take_over(signal.SIGTERM)
     stop.receive(signal.SIGTERM, None)  # the same, a moment later: no reason to end at once
-    stop.hear_of(signal.SIGINT)
+    stop.take_over(signal.SIGINT)
     assert stop.number == signal.SIGTERM
 
 

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from sepkit.checkpoints import model_file
-from sepkit.training.keeping.run_directory import RunDirectory
-from sepkit.training.learning.early_stopping import EarlyStopping
+from sepkit.training.progress import EarlyStopping
+from sepkit.training.run_directory import RunDirectory
 
 
 def history(run):

@@ -1,14 +1,13 @@
 """What is validated is what is saved, and what users get from it."""
 
 import pytest
+import torch
 
 from sepkit import config as configs
 from sepkit.checkpoints import model_file
 from sepkit.config import Shortcuts
 from sepkit.data.loader import Data
-from sepkit.precision import Precision
-from sepkit.training.learning import learner as learners
-from sepkit.training.learning.objective import Objective
+from sepkit.training.learner import Learner
 from sepkit.training.ranks import Ranks
 from sepkit.training.validation import Validation, Validator
 from tests.training.runs import history, same_weights
@@ -25,18 +24,15 @@ def test_the_best_model_is_what_was_validated_and_scores_as_validated(sepkit, sm
     assert sepkit("train", small_config, "--data-dir", songs, "--output-dir", run, *settings).code == 0
     best = next(row for row in history(run) if row["epoch"] == max(r["epoch"] for r in history(run) if r["best"]))
     config = configs.load(run / "config.toml")
-    data, ranks = Data(config), Ranks(learners.torch.device("cpu"))
-    validator = Validator(
-        config, data, Objective(config), Precision.of(config.train.precision, ranks.device), ranks, lambda: False
-    )
     loaded = model_file.load(run / "best_model.safetensors")
-    found = validator(loaded.network(), whole_songs=True)
+    learner = Learner(config, loaded.network(), 1, Ranks(torch.device("cpu")))
+    found = Validator(config, Data(config), learner, lambda: None)(0)
     assert found.loss == best["validation_loss"]
     assert found.sdr == best["sdr"]
     assert loaded.manifest.metrics["sdr_drums"] == best["sdr"]["drums"]
     live = model_file.load(run / "last_state.safetensors").weights
     averages = [name for name in live if "gru" in name]
-    same = all(learners.torch.equal(live[name], loaded.weights[name]) for name in averages)
+    same = all(torch.equal(live[name], loaded.weights[name]) for name in averages)
     assert same == (not ema and best["epoch"] == 3)
 
 
@@ -75,11 +71,11 @@ def test_what_is_measured_changes_nothing_that_is_learned(sepkit, small_config, 
     assert same_weights(tmp_path / "0", tmp_path / "1")
 
 
-def test_the_run_can_be_judged_by_sdr(sepkit, small_config, songs, tmp_path):
+def test_sdr_can_choose_the_best_model(sepkit, small_config, songs, tmp_path):
     run = tmp_path / "r"
-    judged = ("--set", 'train.validation={monitor="sdr", sdr_every=2}', "--set", "train.patience=3", "--json")
+    monitored = ("--set", 'train.validation={monitor="sdr", sdr_every=2}', "--set", "train.patience=3", "--json")
     command = ("train", small_config, "--data-dir", songs, "--output-dir", run, "--epochs", 60)
-    done = sepkit(*command, *judged, "--set", "train.optimizer.lr=0.1").json
+    done = sepkit(*command, *monitored, "--set", "train.optimizer.lr=0.1").json
     rows = history(run)
     measured = {row["epoch"]: row["sdr"]["vocals"] for row in rows if row["sdr"]}
     assert done["monitor"] == "sdr"

@@ -80,7 +80,7 @@ def test_row_32_a_fault_in_a_worker_ends_the_run_with_its_reason_and_what_was_le
     if kind == "killed":
         going_on = train("none", 0, "--resume", "--epochs", 1)
         assert going_on.code == 0, going_on.err
-        assert "Going on in epoch 1 after step 3" in going_on.err
+        assert "Resuming in epoch 1 after step 3" in going_on.err
 
 
 def test_row_32_an_interrupt_ends_the_wait_for_a_worker_that_hangs(train, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 "use strict";
 // What is seen of a stretch of a song: waveform, curves and spectrograms, one below the other on one time axis.
 
-const SOURCES = { mixture: "Mixture", estimate: "Estimate", reference: "Reference", rest: "Rest" };
+const SOURCES = { mixture: "Mixture", estimate: "Estimate", reference: "Reference", residual: "Residual" };
 
 function keyOf(source, stem) {
   return source === "mixture" ? "mixture" : `${source} ${stem}`;
@@ -39,8 +39,8 @@ function waveLane(song, view, stemIndex, source) {
   const band = (style) => ([from, to]) =>
     drawing("rect", { class: style, x: x(from), width: Math.max(0, x(to) - x(from)), y: 0, height: 510 });
   const silences = (stem?.silences || []).map(band("silence"));
-  const marks = song.clips.filter((clip) => clip.seconds < song.seconds - 0.1 && view.seconds > clip.seconds + 0.1)
-    .map((clip) => band("mark")([clip.start, clip.start + clip.seconds]));
+  const marks = song.excerpts.filter((excerpt) => excerpt.seconds < song.seconds - 0.1 && view.seconds > excerpt.seconds + 0.1)
+    .map((excerpt) => band("mark")([excerpt.start, excerpt.start + excerpt.seconds]));
   const picture = drawing("svg", { viewBox: `0 0 ${columns} 510`, preserveAspectRatio: "none", "aria-hidden": "true" },
     ...silences, ...marks, outer, inner);
   return lane("wave", "Waveform", [element("small", {}, `${SOURCES[source].toLowerCase()}, square root of the level`)], picture);

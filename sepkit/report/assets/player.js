@@ -5,19 +5,19 @@ class Player {
   constructor(song, settings) {
     this.song = song;
     this.settings = settings; // shared by all songs: equal loudness, loop
-    this.views = [song.whole, ...song.excerpts];
+    this.views = [song.whole, ...song.views];
     this.stem = 0;
     this.source = song.stems.length ? "estimate" : "mixture";
     this.view = song.whole;
-    this.clip = song.clips[0] || null;
-    this.position = this.clip ? this.clip.start : 0;
+    this.excerpt = song.excerpts[0] || null;
+    this.position = this.excerpt ? this.excerpt.start : 0;
     this.sound = new Sound(() => this.ended());
     this.node = element("div", { class: "player", tabindex: "-1", click: (event) => this.afterClick(event) });
     this.build();
   }
 
   build() {
-    this.playButton = button("Play", { class: "play", disabled: !this.clip }, () => this.toggle());
+    this.playButton = button("Play", { class: "play", disabled: !this.excerpt }, () => this.toggle());
     this.time = element("span", { class: "clock" });
     this.equal = this.switch("Equal loudness", "equal", () => this.isPlaying && this.play());
     this.loop = this.switch("Loop", "loop", () => {});
@@ -32,7 +32,7 @@ class Player {
     this.node.append(element("div", { class: "controls" }, ...bar, this.equal, this.loop), this.moments, this.slider, this.status);
     this.slider.append(this.lanes);
     this.slider.after(this.legend());
-    if (!this.clip) this.say("The page had no room for the sound of this song.");
+    if (!this.excerpt) this.say("The page had no room for the sound of this song.");
     this.moments.hidden = this.views.length < 2;
     this.moments.append(...this.views.map((view, i) =>
       button(i ? `${clock(view.start)} \u00b7 ${view.why}` : "Whole song", {}, () => this.show(view))));
@@ -59,11 +59,11 @@ class Player {
     if (this.song.stems.some((stem) => stem.silences.length)) {
       parts.push(element("span", {}, element("i", {}), "the reference is silent"));
     }
-    if (this.song.clips.some((clip) => clip.seconds < this.song.seconds - 0.1)) {
+    if (this.song.excerpts.some((excerpt) => excerpt.seconds < this.song.seconds - 0.1)) {
       parts.push(element("span", {}, element("i", { class: "mark" }), "excerpts that can be heard"));
     }
     parts.push(element("span", {}, `Spectrograms on the mel scale, ${this.song.range} dB down from the mixture's loudest point. ` +
-      "Rest: the mixture minus the estimate. Click anywhere to seek."));
+      "Residual: the mixture minus the estimate. Click anywhere to seek."));
     return element("p", { class: "legend" }, ...parts);
   }
 
@@ -75,10 +75,10 @@ class Player {
   get isPlaying() { return this.sound.isPlaying; }
 
   get range() {
-    // What plays without a stop: the part of the clip that is in view.
-    if (!this.clip) return [0, 0];
-    const end = Math.min(this.clip.start + this.clip.seconds, this.view.start + this.view.seconds);
-    return [Math.max(this.clip.start, this.view.start), end];
+    // What plays without a stop: the part of the excerpt that is in view.
+    if (!this.excerpt) return [0, 0];
+    const end = Math.min(this.excerpt.start + this.excerpt.seconds, this.view.start + this.view.seconds);
+    return [Math.max(this.excerpt.start, this.view.start), end];
   }
 
   drawStem() {
@@ -107,10 +107,10 @@ class Player {
 
   show(view) {
     this.view = view;
-    const own = this.song.clips.find((clip) => clip.start <= view.start + 0.01 && clip.start + clip.seconds >= view.start + view.seconds - 0.01);
-    if (own) this.clip = own;
+    const own = this.song.excerpts.find((excerpt) => excerpt.start <= view.start + 0.01 && excerpt.start + excerpt.seconds >= view.start + view.seconds - 0.01);
+    if (own) this.excerpt = own;
     const [from, to] = this.range;
-    if (this.clip && (this.position < from || this.position >= to)) this.seek(from);
+    if (this.excerpt && (this.position < from || this.position >= to)) this.seek(from);
     this.drawView();
   }
 
@@ -124,12 +124,12 @@ class Player {
   toggle() { if (this.isPlaying) this.pause(); else this.play(); }
 
   async play() {
-    if (!this.clip) return;
+    if (!this.excerpt) return;
     const [from, to] = this.range;
     this.now();
     if (this.position < from || this.position >= to - 0.02) this.position = from;
     try {
-      await this.sound.play(this.clip, keyOf(this.source, this.stem), this.position - this.clip.start, this.settings.equal);
+      await this.sound.play(this.excerpt, keyOf(this.source, this.stem), this.position - this.excerpt.start, this.settings.equal);
     } catch (error) {
       this.say(`This browser cannot play it: ${error.message}`);
       return;
@@ -144,21 +144,21 @@ class Player {
   }
 
   seek(seconds) {
-    const clip = this.clipAt(seconds);
-    if (!clip) return;
-    const inside = seconds >= clip.start && seconds <= clip.start + clip.seconds;
+    const excerpt = this.excerptAt(seconds);
+    if (!excerpt) return;
+    const inside = seconds >= excerpt.start && seconds <= excerpt.start + excerpt.seconds;
     this.say(inside ? "" : `No sound at ${clock(seconds)} in the page; this is the nearest excerpt.`);
     const playing = this.isPlaying;
     this.sound.stop();
-    this.clip = clip;
-    this.position = Math.max(clip.start, Math.min(seconds, clip.start + clip.seconds - 0.05));
+    this.excerpt = excerpt;
+    this.position = Math.max(excerpt.start, Math.min(seconds, excerpt.start + excerpt.seconds - 0.05));
     if (playing) this.play();
     this.follow();
   }
 
-  clipAt(seconds) {
-    const gap = (clip) => Math.max(clip.start - seconds, seconds - clip.start - clip.seconds, 0);
-    return [...this.song.clips].sort((a, b) => gap(a) - gap(b))[0];
+  excerptAt(seconds) {
+    const gap = (excerpt) => Math.max(excerpt.start - seconds, seconds - excerpt.start - excerpt.seconds, 0);
+    return [...this.song.excerpts].sort((a, b) => gap(a) - gap(b))[0];
   }
 
   step(seconds) {
@@ -169,7 +169,7 @@ class Player {
 
   drag(event) {
     // A mouse seeks at once and drags; a finger may be about to scroll, so it seeks when it is lifted where it was.
-    if (event.button > 0 || !this.clip) return;
+    if (event.button > 0 || !this.excerpt) return;
     const box = this.playhead.parentElement.getBoundingClientRect();
     if (event.clientX < box.left) return;
     const to = ({ clientX }) => {
@@ -189,7 +189,7 @@ class Player {
     addEventListener("pointermove", to, { signal: stop.signal });
   }
 
-  now() { if (this.isPlaying) this.position = this.clip.start + this.sound.offset; }
+  now() { if (this.isPlaying) this.position = this.excerpt.start + this.sound.offset; }
 
   tick() {
     if (!this.isPlaying) { this.follow(); return; }

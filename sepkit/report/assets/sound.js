@@ -1,6 +1,6 @@
 "use strict";
-// Plays one source of one clip at a time. Sources are decoded when they are first heard, and a change of source keeps
-// the position to the sample: all clips share one clock, that of the audio context.
+// Plays one source of one excerpt at a time. Sources are decoded when they are first heard, and a change of source keeps
+// the position to the sample: all excerpts share one clock, that of the audio context.
 
 const FADE = 0.012; // seconds: no click when the source changes
 
@@ -15,25 +15,25 @@ class Sound {
   get isPlaying() { return this.playing !== null; }
 
   get offset() {
-    // Seconds since the start of the clip.
+    // Seconds since the start of the excerpt.
     const { node, from, since } = this.playing;
     return Math.min(from + Math.max(0, Sound.context.currentTime - since), node.buffer.duration);
   }
 
-  async play(clip, source, offset, equal) {
+  async play(excerpt, source, offset, equal) {
     // Where a sound is playing it goes on until the next one is decoded.
     const request = ++this.request;
     Sound.context ??= new AudioContext();
     const resumed = Sound.context.resume();
     const asked = performance.now();
     const before = this.playing;
-    const buffer = await this.decoded(clip.sounds[source].mp3);
+    const buffer = await this.decoded(excerpt.sounds[source].mp3);
     await resumed;
     if (request !== this.request) return;
     const late = before && before === this.playing ? (performance.now() - asked) / 1000 : 0;
     if (Sound.sounding && Sound.sounding !== this) Sound.sounding.stop();
     this.fade();
-    this.start(buffer, clip.sounds[source], Math.min(offset + late, buffer.duration), equal);
+    this.start(buffer, excerpt.sounds[source], Math.min(offset + late, buffer.duration), equal);
   }
 
   start(buffer, { level, equal: equalGain }, offset, equal) {

@@ -146,10 +146,10 @@ class Untold(Good):
     """Tells other stems apart than it has."""
 
     name: str = "untold"
-    fails: ClassVar = {"test_told_apart_names_every_stem": "told_apart lacks vocals"}
+    fails: ClassVar = {"test_corpus_stems_names_every_stem": "corpus_stems lacks vocals"}
 
     def change(self, track):
-        return replace(track, told_apart=("drums",))
+        return replace(track, corpus_stems=("drums",))
 
 
 class NoMixture(Good):

@@ -1,1 +1,0 @@
-"""What becomes of an evaluation: JSON, CSV, tables in the terminal."""

@@ -1,1 +1,0 @@
-"""What of a run is on disk: written whole, read back to the bit."""

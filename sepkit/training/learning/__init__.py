@@ -1,1 +1,0 @@
-"""A network and all that changes while it learns."""
