@@ -3,19 +3,22 @@
 import os
 from pathlib import Path
 
+from sepkit.checkpoints import packaged
 from sepkit.errors import ModelFileError, did_you_mean, did_you_mean_path
 from sepkit.plugins import how_to_get
 from sepkit.pretrained import is_name
-from sepkit.terminal import command
+from sepkit.terminal import command, say
 
 VARIABLE = "SEPKIT_MODEL"
 DEFAULT = Path("checkpoints/best_model.safetensors")
 
 
 def locate(asked: str = "") -> Path:
-    """Return the file that `-m` names, else $SEPKIT_MODEL, else the best model of the default run folder.
+    """Return the file that `-m` names, else $SEPKIT_MODEL, else the best model of the default run folder, else the one
+    that comes with sepkit, and say so.
 
-    A file or run folder comes first; else it may be the name of a pretrained model, which is fetched.
+    A file or run folder comes first; else it may be the name of the model that comes with sepkit, or of a pretrained
+    one, which is fetched.
 
     Raises:
         ModelFileError: there is none, or it cannot be fetched; the message says how to get one.
@@ -25,6 +28,10 @@ def locate(asked: str = "") -> Path:
     path = _in_folder(Path(named) if named else DEFAULT)
     if path.is_file():
         return path
+    if named in ("", packaged.NAME) and packaged.PATH.is_file():
+        if not named:
+            say(packaged.notice())
+        return packaged.PATH
     if is_name(named):
         from sepkit.registry import PRETRAINED
 

@@ -38,7 +38,12 @@ class Provider(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a model file says of itself. Unknown keys pass: a state file holds more."""
+    """What a model file says of itself. Unknown keys pass: a state file holds more.
+
+    Attributes:
+        learned_from: The corpora, each with its licence.
+        score: A measured score with its songs, for a person to read.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,6 +54,8 @@ class Manifest(BaseModel):
     model: AnyModel
     separate: SeparateSettings
     licence: str = ""
+    learned_from: tuple[str, ...] = ()
+    score: str = ""
     epoch: int = 0
     step: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -98,8 +105,9 @@ class ModelFile:
                 expected = self.manifest.model.build(self.manifest.audio).state_dict()
         except (RuntimeError, TypeError, ValueError, OverflowError) as error:
             raise ModelFileError(f"{self.path}: its network cannot be built ({reason(error)})") from None
-        check_weights(self.path, expected, self.weights)
-        return self._filled(self.manifest.model.build(self.manifest.audio))
+        weights = self.weights_for(expected)
+        check_weights(self.path, expected, weights)
+        return _filled(self.manifest.model.build(self.manifest.audio), weights)
 
     def full_band(self, wanted: AudioSpec) -> nn.Module | None:
         """Return the network with its weights at another rate and channel count, or None if it cannot do that.
@@ -109,13 +117,29 @@ class ModelFile:
         """
         wide = self.manifest.model.full_band(self.manifest.audio, wanted)
         if wide is not None:
-            check_weights(self.path, wide.state_dict(), self.weights)
-            self._filled(wide)
+            weights = self.weights_for(wide.state_dict())
+            check_weights(self.path, wide.state_dict(), weights)
+            _filled(wide, weights)
         return wide
 
-    def _filled(self, network: nn.Module) -> nn.Module:
-        network.load_state_dict(self.weights, strict=True)
-        return network.eval()
+    def weights_for(self, expected: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the weights for a network with this state dict: where it computes in float32, half precision, which
+        only makes a file smaller, becomes float32.
+        """
+        return {
+            name: weight.float() if name in expected and _is_half(weight, expected[name]) else weight
+            for name, weight in self.weights.items()
+        }
+
+
+def _is_half(stored: Tensor, expected: Tensor) -> bool:
+    halves = ("torch.float16", "torch.bfloat16")
+    return str(stored.dtype) in halves and str(expected.dtype) == "torch.float32"
+
+
+def _filled(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+    network.load_state_dict(weights, strict=True)
+    return network.eval()
 
 
 def manifest_of(config: RunConfig, **progress: Any) -> dict[str, Any]:

@@ -40,17 +40,23 @@ def list_models() -> Report:
 
 
 def _pretrained() -> list[dict[str, Any]]:
-    """Return a row for each pretrained model. Its files need torch, which a listing without any does not."""
+    """Return a row for each trained model: the one that comes with sepkit, and those that plugins offer.
+
+    The files of the latter need torch, which a listing without any does not.
+    """
+    from sepkit.checkpoints import packaged
     from sepkit.registry import PRETRAINED
 
+    rows = [packaged.summary()] if packaged.PATH.is_file() else []
     entries = PRETRAINED.entries()
     if not entries:
-        return []
+        return rows
     from sepkit.checkpoints.pretrained import summary
 
-    return [
+    rows += [
         {"distribution": e.plugin.distribution, "version": e.plugin.version, **summary(e.component)} for e in entries
     ]
+    return rows
 
 
 def _pretrained_table(rows: list[dict[str, Any]]) -> list[Any]:
@@ -77,12 +83,15 @@ def info(subject: str) -> Report:
     """Show what a model file holds, a pretrained model, or a registered one with its defaults: parameters and FLOPs
     included.
     """
+    from sepkit.checkpoints import packaged
     from sepkit.checkpoints.info import describe
     from sepkit.checkpoints.locate import is_here, locate
     from sepkit.checkpoints.pretrained import describe as describe_pretrained
     from sepkit.registry import PRETRAINED
 
-    if not is_here(subject) and subject in {entry.name for entry in PRETRAINED.entries()}:
+    if not is_here(subject) and subject == packaged.NAME and packaged.PATH.is_file():
+        data = describe(packaged.PATH)
+    elif not is_here(subject) and subject in {entry.name for entry in PRETRAINED.entries()}:
         data = describe_pretrained(subject)
     else:
         is_file = is_here(subject) or Path(subject).suffix or Path(subject).exists()

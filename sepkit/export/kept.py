@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sepkit.atomic import Commit, remove_leftovers
 from sepkit.cache.folder import cache_folder
-from sepkit.checkpoints import model_file
+from sepkit.checkpoints import model_file, packaged
 from sepkit.checkpoints.model_file import ModelFile
 from sepkit.errors import CacheError, ModelFileError, SepkitError, reason
 from sepkit.export import sealed
@@ -91,12 +91,16 @@ def _made_elsewhere(model: ModelFile) -> bytes:
 
 
 def _places(model: ModelFile) -> list[Path]:
-    """Return where an export may be: beside the model, and in sepkit's cache if there is one."""
+    """Return where an export may be: beside the model, and in sepkit's cache if there is one.
+
+    The model that comes with sepkit has it in the cache alone: a package's folder is not for files of users.
+    """
     name = f"{model.path.stem}.{model.checksum[:12]}{sealed.SUFFIX}"
-    places = [model.path.parent / name]
+    beside = model.path.parent / name
     with suppress(CacheError):
-        places.append(cache_folder() / "onnx" / name)
-    return places
+        kept = cache_folder() / "onnx" / name
+        return [kept] if model.path == packaged.PATH else [beside, kept]
+    return [beside]
 
 
 def _earlier(model: Path, current: Path) -> list[Path]:

@@ -87,10 +87,11 @@ class Learner:
             ModelFileError: nothing fits.
         """
         own = self.network.state_dict()
-        left = model_file.misfits(own, weights.weights)
-        kept = {name: tensor for name, tensor in weights.weights.items() if name in own and name not in left}
+        theirs = weights.weights_for(own)
+        left = model_file.misfits(own, theirs)
+        kept = {name: tensor for name, tensor in theirs.items() if name in own and name not in left}
         if not kept:
-            model_file.check_weights(weights.path, own, weights.weights)
+            model_file.check_weights(weights.path, own, theirs)
         self.network.load_state_dict({**own, **kept})
         if self.averaged is not None:
             self.averaged.module.load_state_dict(self.network.state_dict())

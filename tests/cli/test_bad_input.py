@@ -3,6 +3,7 @@
 import pytest
 import soundfile
 
+from sepkit.checkpoints import packaged
 from sepkit.cli import main
 from sepkit.errors import ConfigError
 from tests.conftest import CONFIGS
@@ -119,6 +120,7 @@ def test_text_in_the_corpus_is_named_before_anything_starts(sepkit, small_config
 def test_no_model(sepkit, songs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SEPKIT_MODEL", raising=False)
+    monkeypatch.setattr(packaged, "PATH", tmp_path / "none.safetensors")
     song = songs / "one" / "mixture.wav"
     one_line(sepkit("separate", song), 1, "checkpoints/best_model.safetensors", "sepkit train")
     monkeypatch.setenv("SEPKIT_MODEL", "elsewhere.safetensors")
