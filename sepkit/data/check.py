@@ -1,8 +1,8 @@
-"""`sepkit data check`: every file of a corpus is heard, and what a run would stumble over is found."""
+"""`sepkit data check`: decode every file of a corpus, and find faults that would harm training or evaluation."""
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import log10
 from typing import Literal
 
@@ -21,41 +21,20 @@ from sepkit.progress import with_bar
 from sepkit.track import AudioFile, Track
 
 SPLITS = ("train", "validation", "test")
-# The difference between a mixture and the sum of its stems that is worth a warning, in dB of the mixture. Stems that
-# were encoded with loss, as in MUSDB18, reach -15 dB.
+# The difference between a mixture and the sum of its stems that is worth a warning, in dB of the mixture. Stems with
+# lossy encoding, as in MUSDB18, reach -15 dB.
 LOUD_DIFFERENCE = -10.0
-# Seconds that are compared at once; of songs without a mixture, whose stems can only be like each other, one block of
+# Seconds that are compared at once. Of songs without a mixture, whose stems can only be like each other, one block of
 # so many.
 BLOCK = 15
-PASSED_OVER = 4
+SKIPPED = 4
 
 Severity = Literal["unusable", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """The mixture minus its stems in dB of the mixture, in the worst channel (None: nothing to compare), and why the
-    stems are no partition of the mixture.
-    """
-
-    difference: float | None = None
-    faults: tuple[Fault, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedSong:
-    """A track, where it is from, what its files sound like (None: unreadable), and how they go together."""
-
-    dataset: str
-    split: str
-    track: Track
-    files: list[tuple[str, AudioFile, Sound | None]]
-    compared: Compared = Compared()
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a song or one of its files. Unusable: training or evaluation would stop at it."""
+    """A finding about a song or one of its files. Unusable: training or evaluation would stop at it."""
 
     severity: Severity
     dataset: str
@@ -66,49 +45,71 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """All songs, and what was found."""
+class Compared:
+    """The mixture minus its stems in dB of the mixture, in the worst channel (None: nothing to compare), and reasons
+    why the stems are no partition of the mixture.
+    """
 
-    songs: list[CheckedSong] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    difference: float | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSong:
+    """A track, its dataset and split, the sound of each of its files, and their comparison, or the errors of these."""
+
+    dataset: str
+    split: str
+    track: Track
+    files: list[tuple[str, AudioFile, Sound | SepkitError]]
+    compared: Compared | SepkitError = Compared()
+
+    @property
+    def sounds(self) -> list[tuple[str, AudioFile, Sound]]:
+        """The files that can be read."""
+        return [(stem, file, sound) for stem, file, sound in self.files if isinstance(sound, Sound)]
+
+    @property
+    def difference(self) -> float | None:
+        """The mixture minus its stems, in dB of the mixture."""
+        return self.compared.difference if isinstance(self.compared, Compared) else None
+
+    def finding(self, severity: Severity, text: object, file: object = "") -> Finding:
+        """Return a finding about this song."""
+        return Finding(severity, self.dataset, self.split, self.track.name, str(file), str(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """All songs and findings."""
+
+    songs: list[CheckedSong]
+    findings: list[Finding]
 
     @property
     def usable(self) -> bool:
-        """Whether a run could use everything."""
+        """True if a run can use everything."""
         return all(finding.severity != "unusable" for finding in self.findings)
 
 
 def check(config: RunConfig, workers: int) -> Check:
-    """Look at every file of every split of a config's datasets, in `workers` processes.
+    """Decode and compare every file of every split of a config's datasets, in `workers` processes.
 
     Raises:
-        CorpusError: a dataset is not there.
+        CorpusError: a dataset is missing.
     """
     tracks = [(d.name, split, track) for d in config.datasets for split in SPLITS for track in d.tracks(split)]
     sounds, errors = known_sounds((file for *_, track in tracks for _, file in _files(track)), workers)
+    found = {**sounds, **errors}
     songs = [
-        CheckedSong(name, split, track, [(stem, file, sounds.get(file)) for stem, file in _files(track)])
+        CheckedSong(name, split, track, [(stem, file, found[file]) for stem, file in _files(track)])
         for name, split, track in tracks
     ]
     jobs = [(_pieces(song), tuple(song.track.overlapping)) for song in songs]
-    compared = list(with_bar(each(_compared, jobs, workers), len(songs), "Comparing mixtures and stems"))
-    songs = [
-        song if isinstance(result, SepkitError) else replace(song, compared=result)
-        for song, result in zip(songs, compared, strict=True)
-    ]
-    findings = [
-        Finding("unusable", song.dataset, song.split, song.track.name, str(file), str(errors[file]))
-        for song in songs
-        for _, file, sound in song.files
-        if sound is None
-    ]
-    findings += [
-        Finding("unusable", song.dataset, song.split, song.track.name, "", str(result))
-        for song, result in zip(songs, compared, strict=True)
-        if isinstance(result, SepkitError)
-    ]
-    findings += [finding for song in songs for finding in _about_song(song)]
-    return Check(songs, [*_about_run(config, songs), *findings, *_twice(songs)])
+    compared = with_bar(each(_compared, jobs, workers), len(songs), "Comparing mixtures and stems")
+    songs = [replace(song, compared=result) for song, result in zip(songs, compared, strict=True)]
+    about_songs = [finding for song in songs for finding in _about_song(song)]
+    return Check(songs, [*_about_run(config, songs), *about_songs, *_duplicates(songs)])
 
 
 def _files(track: Track) -> list[tuple[str, AudioFile]]:
@@ -117,17 +118,15 @@ def _files(track: Track) -> list[tuple[str, AudioFile]]:
 
 
 def _pieces(song: CheckedSong) -> dict[str, list[Piece]]:
-    """Return the mixture, the stems and what overlaps them; nothing where a file is unreadable, or one stem is all."""
-    found: dict[str, list[Piece]] = {}
-    for name, file, sound in song.files:
-        if sound is None:
-            return {}
-        found.setdefault(name, []).append(Piece(file, sound.info))
-    return found if len(found) > 1 else {}
+    """Return the mixture, the stems and overlapping files; nothing if one is unreadable, or there is only one stem."""
+    found = defaultdict[str, list[Piece]](list)
+    for name, file, sound in song.sounds:
+        found[name].append(Piece(file, sound.info))
+    return dict(found) if len(song.sounds) == len(song.files) and len(found) > 1 else {}
 
 
 def _compared(job: tuple[dict[str, list[Piece]], tuple[str, ...]]) -> Compared | SepkitError:
-    """Compare the signals of a song, of which some are no part of the sum."""
+    """Compare the signals of a song, of which overlapping ones are no part of the sum."""
     try:
         return _compare(*job)
     except SepkitError as error:
@@ -138,60 +137,62 @@ def _compare(signals: dict[str, list[Piece]], overlapping: tuple[str, ...]) -> C
     if not signals:
         return Compared()
     mixture = signals.get(MIXTURE)
-    infos = [piece.info for pieces in ([mixture] if mixture else signals.values()) for piece in pieces]
-    rate, channels = max(info.sample_rate for info in infos), max(info.channels for info in infos)
-    length = max(piece.frames_at(rate) for pieces in ([mixture] if mixture else signals.values()) for piece in pieces)
+    pieces = mixture or [piece for pieces in signals.values() for piece in pieces]
+    rate, channels = max(p.info.sample_rate for p in pieces), max(p.info.channels for p in pieces)
+    length = max(piece.frames_at(rate) for piece in pieces)
     products, energies = np.zeros((len(signals), len(signals))), np.zeros((2, channels))
     step = BLOCK * rate
-    for start in range(0, length, step if mixture else PASSED_OVER * step):
-        frames = min(step, length - start)
-        heard = {name: read_sum(pieces, rate, channels, start, frames) for name, pieces in signals.items()}
-        products += inner_products(list(heard.values()))
+    for start in range(0, length, step if mixture else SKIPPED * step):
+        count = min(step, length - start)
+        blocks = {name: read_sum(pieces, rate, channels, start, count) for name, pieces in signals.items()}
+        products += inner_products(list(blocks.values()))
         if mixture:
-            stems = [samples for name, samples in heard.items() if name not in (MIXTURE, *overlapping)]
-            rest = heard[MIXTURE] - np.sum(stems, axis=0, dtype=np.float32)
-            energies += [np.square(samples, dtype=np.float64).sum(1) for samples in (rest, heard[MIXTURE])]
+            stems = [samples for name, samples in blocks.items() if name not in (MIXTURE, *overlapping)]
+            residual = blocks[MIXTURE] - np.sum(stems, axis=0, dtype=np.float32)
+            energies += [np.square(samples, dtype=np.float64).sum(1) for samples in (residual, blocks[MIXTURE])]
     floor = 1e-10 * energies[1].sum()  # a channel of the mixture may be dead, and its stems not
-    worst = max(10 * log10(max(rest / max(loud, floor), 1e-12)) for rest, loud in energies.T) if floor else None
+    worst = max(10 * log10(max(left / max(loud, floor), 1e-12)) for left, loud in energies.T) if floor else None
     return Compared(worst, tuple(faults(list(signals), products, overlapping)))
 
 
 def _about_run(config: RunConfig, songs: list[CheckedSong]) -> Iterator[Finding]:
-    """What a run would refuse before it looks at any file."""
-    for split, what in (("train", "train"), ("validation", "validate")):
+    """Yield the faults that a run refuses before it reads any file."""
+    for split, purpose in (("train", "train"), ("validation", "validate")):
         tracks = [song.track for song in songs if song.split == split]
         if not tracks:
-            yield Finding("unusable", "", split, "", "", f"no songs to {what} on")
+            yield Finding("unusable", "", split, "", "", f"no songs to {purpose} on")
         elif not any(source in track.targets for track in tracks for source in config.audio.sources):
             yield Finding("unusable", "", split, "", "", f"no song has a stem for {', '.join(config.audio.sources)}")
 
 
 def _about_song(song: CheckedSong) -> Iterator[Finding]:
-    def finding(severity: Severity, text: str, file: object = "") -> Finding:
-        return Finding(severity, song.dataset, song.split, song.track.name, str(file), text)
-
+    for _, file, sound in song.files:
+        if isinstance(sound, SepkitError):
+            yield song.finding("unusable", sound, file)
     if song.track.note:
-        yield finding("note", f"known of this corpus: {song.track.note}")
-    heard = [(stem, file, sound) for stem, file, sound in song.files if sound]
-    mixtures = [sound for stem, _, sound in heard if stem == MIXTURE and not song.track.complete]
-    length = max((sound.info.seconds for sound in mixtures or [sound for *_, sound in heard]), default=0.0)
-    for _, file, sound in heard:
+        yield song.finding("note", f"known of this corpus: {song.track.note}")
+    mixtures = [sound for stem, _, sound in song.sounds if stem == MIXTURE and not song.track.complete]
+    length = max((sound.info.seconds for sound in mixtures or [sound for *_, sound in song.sounds]), default=0.0)
+    for _, file, sound in song.sounds:
         for severity, text in _about_file(sound, length):
-            yield finding(severity, text, file)
-    rates = sorted({sound.info.sample_rate for *_, sound in heard})
+            yield song.finding(severity, text, file)
+    rates = sorted({sound.info.sample_rate for *_, sound in song.sounds})
     if len(rates) > 1:
-        yield finding("note", f"its files differ in rate: {', '.join(map(str, rates))} Hz; they are resampled")
-    difference = song.compared.difference
+        yield song.finding("note", f"its files differ in rate: {', '.join(map(str, rates))} Hz; they are resampled")
+    if isinstance(song.compared, SepkitError):
+        yield song.finding("unusable", song.compared)
+        return
     for fault in song.compared.faults:
-        yield finding("warning", fault.text, next(file for stem, file, _ in heard if stem == fault.name))
+        yield song.finding("warning", fault.text, next(file for stem, file, _ in song.sounds if stem == fault.name))
+    difference = song.difference
     if difference is not None and song.track.complete and difference > LOUD_DIFFERENCE:
-        yield finding("warning", f"the mixture minus its stems is loud: {difference:.1f} dB of the mixture")
+        yield song.finding("warning", f"the mixture minus its stems is loud: {difference:.1f} dB of the mixture")
     if difference is not None and difference > 0:
-        yield finding("warning", "the mixture minus its stems is louder than the mixture: do they belong together?")
+        yield song.finding("warning", "the mixture minus its stems is louder than the mixture: are they of one song?")
 
 
 def _about_file(sound: Sound, length: float) -> Iterator[tuple[Severity, str]]:
-    """Yield what is odd about a file of a song of `length` seconds."""
+    """Yield the oddities of a file of a song of `length` seconds."""
     if sound.not_finite:
         yield "warning", f"{sound.not_finite} samples are not finite (NaN or infinity); they are taken as silence"
     if sound.clipped:
@@ -204,18 +205,16 @@ def _about_file(sound: Sound, length: float) -> Iterator[tuple[Severity, str]]:
         yield "warning", f"{sound.info.seconds - length:.1f} s longer than the mixture, with which the song ends"
 
 
-def _twice(songs: list[CheckedSong]) -> Iterator[Finding]:
-    """The same audio in two songs: a leak if they are in different splits. Silence is no content."""
+def _duplicates(songs: list[CheckedSong]) -> Iterator[Finding]:
+    """Yield the same audio in two places: a leak if they are in different splits. Silence does not count."""
     places = defaultdict(list)
     for song in songs:
-        for _, file, sound in song.files:
-            if sound and sound.sounding:
+        for _, file, sound in song.sounds:
+            if sound.sounding:
                 places[sound.digest].append((song, file))
     for (first, file), *others in places.values():
         for song, other in others:
             if song.split != first.split:
-                text = f"the same audio as {file} in the {first.split} split"
-                yield Finding("warning", song.dataset, song.split, song.track.name, str(other), text)
+                yield song.finding("warning", f"the same audio as {file} in the {first.split} split", other)
             else:
-                text = f"the same audio as {file}"
-                yield Finding("note", song.dataset, song.split, song.track.name, str(other), text)
+                yield song.finding("note", f"the same audio as {file}", other)

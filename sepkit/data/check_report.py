@@ -1,18 +1,17 @@
-"""What a check found, for people (tables) and for machines."""
+"""The results of a check, as tables and as plain values."""
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import groupby
 from math import log10
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sepkit.audio.listen import Sound
 from sepkit.data.check import Check, CheckedSong, Finding
 from sepkit.terminal import Column, Table
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-# Findings of each severity that a table shows.
+# Largest number of findings of each severity in a table.
 SHOWN = 40
 
 
@@ -27,22 +26,16 @@ def as_data(check: Check) -> dict[str, Any]:
                 "track": song.track.name,
                 "artist": song.track.artist,
                 "title": song.track.title,
-                "mixture_minus_stems_db": song.compared.difference,
+                "mixture_minus_stems_db": song.difference,
                 "files": [
-                    {"stem": stem, "file": str(file), **(_figures(sound) if sound else {})}
+                    {"stem": stem, "file": str(file), **(_figures(sound) if isinstance(sound, Sound) else {})}
                     for stem, file, sound in song.files
                 ],
             }
             for song in check.songs
         ],
-        "findings": [
-            {
-                "severity": f.severity, "dataset": f.dataset, "split": f.split,
-                "track": f.track, "file": f.file, "text": f.text,
-            }
-            for f in check.findings
-        ],
-    }  # fmt: skip
+        "findings": [asdict(finding) for finding in check.findings],
+    }
 
 
 def tables(check: Check) -> list[Table | str]:
@@ -79,10 +72,10 @@ def _splits(songs: list[CheckedSong]) -> Table:
     figures = ("songs", "hours", "Hz", "channels", "silent", "peak dB")
     table = Table([Column("corpus"), Column("stem"), *(Column(figure, "number") for figure in figures)])
     for corpus, some in groupby(songs, lambda song: f"{song.dataset} {song.split}"):
-        heard = [(song, stem, sound) for song in some for stem, _, sound in song.files if sound]
-        for number, stem in enumerate(dict.fromkeys(stem for _, stem, _ in heard)):
-            sounds = [sound for _, name, sound in heard if name == stem]
-            count = len({song.track.name for song, name, _ in heard if name == stem})
+        found = [(song, stem, sound) for song in some for stem, _, sound in song.sounds]
+        for number, stem in enumerate(dict.fromkeys(stem for _, stem, _ in found)):
+            sounds = [sound for _, name, sound in found if name == stem]
+            count = len({song.track.name for song, name, _ in found if name == stem})
             table.add("" if number else corpus, stem, str(count), *_summary(sounds))
         table.end_section()
     return table
@@ -110,7 +103,7 @@ def _findings(findings: list[Finding]) -> Table:
     return table
 
 
-def _range(values: "Iterable[int]") -> str:
+def _range(values: Iterable[int]) -> str:
     return "/".join(map(str, sorted(set(values))))
 
 

@@ -1,7 +1,7 @@
 """The curves of a run, from the rows of its history: losses, SDR of each source, learning rate.
 
-Drawn with matplotlib's objects alone: nothing global is touched, and whatever a source is called, no warning is raised.
-The colours are those of Okabe and Ito, which colour-blind people tell apart; in print, shades and markers do.
+Drawn with matplotlib's objects alone: nothing global is changed, and no name of a source raises a warning. The colours
+are those of Okabe and Ito, which differ for colour-blind eyes; in print, shades and markers do.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _CJK_FONTS = (
 
 
 def draw(rows: Rows, path: Path) -> None:
-    """Write the curves as a PNG: complete, or what was there before."""
-    picture = figure(rows)
+    """Write the curves as a PNG: complete, or the earlier file stays."""
     with replacing(path) as temporary:
-        picture.savefig(temporary, format="png", dpi=120)
+        figure(rows).savefig(temporary, format="png", dpi=120)
 
 
 def figure(rows: Rows) -> Figure:
-    """Return the curves. A panel of SDR is there if an epoch has one; what an epoch has not measured is a gap."""
+    """Return the curves, with a panel of SDR if an epoch has one; an epoch without a value is a gap."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     sources = _measured(rows)
     panels = {"loss": 3.0, **({"sdr": 2.6} if sources else {}), "rate": 1.1}
@@ -57,54 +57,55 @@ def figure(rows: Rows) -> Figure:
     if sources:
         _draw_sdr(by_name["sdr"], rows, sources)
     _draw_rate(by_name["rate"], rows)
+    best, epochs = _best(rows), _epochs(rows) or [1]
     for panel in axes:
-        _finish(panel, _best(rows))
-    _number_epochs(axes[-1], _epochs(rows))
+        if best is not None:
+            panel.axvline(best, color="#888888", linewidth=0.8, linestyle=":", zorder=1)
+        panel.grid(visible=True, color="#DDDDDD", linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+    margin = max(0.5, 0.02 * (epochs[-1] - epochs[0]))
+    axes[-1].set_xlim(epochs[0] - margin, epochs[-1] + margin)
+    axes[-1].xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
+    axes[-1].set_xlabel("epoch")
     picture.align_ylabels(axes)
     return picture
 
 
 def _draw_losses(panel: Axes, rows: Rows) -> None:
-    epochs = _epochs(rows)
-    training, validation = _column(rows, "train_loss"), _column(rows, "validation_loss")
+    epochs, training, validation = _epochs(rows), _column(rows, "train_loss"), _column(rows, "validation_loss")
     lines = {
         "training": _line(panel, epochs, training, _TRAINING, marker="s"),
         "validation": _line(panel, epochs, validation, _VALIDATION, marker="o"),
     }
     best = _best(rows)
     if best is not None:
-        lines[f"best: epoch {best}"] = _ring(panel, best, dict(zip(epochs, validation, strict=True))[best])
+        lines[f"best: epoch {best}"] = panel.plot(
+            [best], [validation[epochs.index(best)]], color=_BEST, linestyle="",
+            marker="o", fillstyle="none", markersize=11, markeredgewidth=1.5, zorder=4,
+        )[0]  # fmt: skip
     skipped = {row["epoch"]: row["skipped"] for row in rows if row.get("skipped")}
-    if skipped:
-        lines[f"skipped steps: {sum(skipped.values())}"] = _crosses(panel, list(skipped))
+    if skipped:  # along the lower edge
+        lines[f"skipped steps: {sum(skipped.values())}"] = panel.plot(
+            list(skipped), [0.03] * len(skipped), transform=panel.get_xaxis_transform(), color=_SKIPPED, linestyle="",
+            marker="x", markersize=5, zorder=3,
+        )[0]  # fmt: skip
     panel.set_ylabel("loss")
-    _scale(panel, training + validation)
+    known = [value for value in training + validation if isfinite(value)]
+    if known and min(known) > 0 and max(known) >= 10 * min(known):
+        panel.set_yscale("log")
     _name(panel, lines, columns=len(lines))
-
-
-def _ring(panel: Axes, epoch: int, value: float) -> Line2D:
-    return panel.plot(
-        [epoch], [value], color=_BEST, linestyle="",
-        marker="o", fillstyle="none", markersize=11, markeredgewidth=1.5, zorder=4,
-    )[0]  # fmt: skip
-
-
-def _crosses(panel: Axes, epochs: Sequence[int]) -> Line2D:
-    """Mark epochs along the lower edge, whatever the losses are."""
-    return panel.plot(
-        epochs, [0.03] * len(epochs), transform=panel.get_xaxis_transform(), color=_SKIPPED, linestyle="",
-        marker="x", markersize=5, zorder=3,
-    )[0]  # fmt: skip
 
 
 def _draw_sdr(panel: Axes, rows: Rows, sources: Sequence[str]) -> None:
     lines = {}
     for i, source in enumerate(sources):
         values = [_number((row.get("sdr") or {}).get(source)) for row in rows]
-        measured = [(e, value) for e, value in zip(_epochs(rows), values, strict=True) if isfinite(value)]
+        measured = [(epoch, value) for epoch, value in zip(_epochs(rows), values, strict=True) if isfinite(value)]
+        epochs, known = zip(*measured, strict=True)
         lines[source] = _line(
-            panel, [epoch for epoch, _ in measured], [value for _, value in measured], _SOURCES[i % len(_SOURCES)],
-            marker=_MARKERS[i % len(_MARKERS)], linestyle=_DASHES[i // len(_SOURCES) % len(_DASHES)], markers=12,
+            panel, epochs, known, _SOURCES[i % len(_SOURCES)], marker=_MARKERS[i % len(_MARKERS)],
+            linestyle=_DASHES[i // len(_SOURCES) % len(_DASHES)], markers=12,
         )  # fmt: skip
     panel.set_ylabel("SDR (dB)")
     _name(panel, lines, columns=_columns(sources))
@@ -123,7 +124,7 @@ def _line(
     panel: Axes, epochs: Sequence[int], values: Sequence[float], colour: str,
     *, marker: str, linestyle: str = "-", markers: int = 0,
 ) -> Line2D:  # fmt: skip
-    """Draw a curve; one of many points has only so many `markers`."""
+    """Draw a curve; one of many points has about `markers` markers."""
     return panel.plot(
         epochs, values, color=colour, linewidth=1.6 if len(values) <= _FEW else 1.1, linestyle=linestyle,
         marker=marker, markersize=4.5, markevery=_marked(values, markers), solid_capstyle="round",
@@ -131,37 +132,12 @@ def _line(
 
 
 def _marked(values: Sequence[float], markers: int) -> list[int]:
-    """Return the points to mark: all where they are few, else some, and those that no line leads to."""
+    """Return the points to mark: all of few, some of many, and those without neighbours."""
     if len(values) <= _FEW:
         return list(range(len(values)))
     known = [False, *map(isfinite, values), False]
     alone = {i for i in range(len(values)) if known[i : i + 3] == [False, True, False]}
     return sorted(alone | set(range(0, len(values), len(values) // markers) if markers else ()))
-
-
-def _scale(panel: Axes, values: Sequence[float]) -> None:
-    """Make the axis logarithmic if all values are positive and span a decade."""
-    known = [value for value in values if isfinite(value)]
-    if known and min(known) > 0 and max(known) >= 10 * min(known):
-        panel.set_yscale("log")
-
-
-def _finish(panel: Axes, best: int | None) -> None:
-    if best is not None:
-        panel.axvline(best, color="#888888", linewidth=0.8, linestyle=":", zorder=1)
-    panel.grid(visible=True, color="#DDDDDD", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
-
-
-def _number_epochs(panel: Axes, epochs: Sequence[int]) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    first, last = (min(epochs), max(epochs)) if epochs else (1, 1)
-    margin = max(0.5, 0.02 * (last - first))
-    panel.set_xlim(first - margin, last + margin)
-    panel.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
-    panel.set_xlabel("epoch")
 
 
 def _name(panel: Axes, lines: Mapping[str, Line2D], columns: int) -> None:
@@ -178,7 +154,7 @@ def _name(panel: Axes, lines: Mapping[str, Line2D], columns: int) -> None:
 
 
 def _lettering(name: str) -> tuple[str, list[str]]:
-    """Return what is written for `name`, and in which fonts. A letter that no font has becomes its escape."""
+    """Return the legend text of `name`, and its fonts. A letter that no font has becomes its escape."""
     from matplotlib import font_manager, rcParams
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
@@ -210,12 +186,12 @@ def _shortened(letters: Sequence[str]) -> str:
 
 
 def _width(text: str) -> int:
-    """How wide a text is, in letters of the alphabet; others count as two."""
+    """Return the width of a text in letters of the alphabet; others count as two."""
     return sum(1 if letter.isascii() else 2 for letter in text)
 
 
 def _columns(names: Sequence[str]) -> int:
-    """How many names, each behind a piece of its line, stand side by side."""
+    """Return the number of names, each behind a piece of its line, that fit side by side."""
     widest = max((_width(_lettering(name)[0]) for name in names), default=0)
     return max(1, min(len(names), 100 // (widest + 12)))
 
@@ -239,5 +215,5 @@ def _column(rows: Rows, key: str) -> list[float]:
 
 
 def _number(value: float | None) -> float:
-    """What has no number is not drawn."""
+    """Return NaN, which is not drawn, for a missing value."""
     return value if value is not None and isfinite(value) else nan

@@ -127,7 +127,7 @@ def test_a_corpus_that_a_run_would_refuse_is_unusable(sepkit, small_config, song
 def test_a_dead_channel_of_a_mixture_shows(sepkit, small_config, songs):
     rewrite(songs / "one" / "mixture.wav", lambda x: x * np.array([0, 1], np.float32))
     _, findings, _ = check(sepkit, small_config, songs)
-    assert only(findings, "do they belong together?")["track"] == "one"
+    assert only(findings, "are they of one song?")["track"] == "one"
 
 
 def test_a_stem_that_is_a_copy_of_the_mixture_shows(sepkit, small_config, songs):
@@ -162,7 +162,7 @@ def test_a_mixture_of_something_else_is_found(sepkit, small_config, songs):
     rewrite(songs / "one" / "mixture.wav", lambda x: np.roll(x, 3000, 0))
     code, findings, _ = check(sepkit, small_config, songs)
     assert code == 0
-    assert only(findings, "do they belong together?")["track"] == "one"
+    assert only(findings, "are they of one song?")["track"] == "one"
 
 
 def test_one_wrong_channel_of_a_mixture_shows(sepkit, small_config, songs):
