@@ -151,7 +151,7 @@ class LossConfig(Component):
     def build(self, audio: AudioSpec) -> Loss:
         """Return (estimate, target) -> scalar, both [batch, source, channel, time].
 
-        Where sources of a batch are absent, the present ones come as examples of one source, [n, 1, channel, time].
+        If sources of a batch are absent, the present ones come as chunks of one source, [n, 1, channel, time].
         """
 
 

@@ -1,1 +1,1 @@
-"""Tracks become random, remixed chunks, the food of a training step."""
+"""Tracks -> random, remixed chunks, the input of a training step."""

@@ -1,4 +1,4 @@
-"""The songs of a run: all its datasets, prepared where they have been, with where each source sounds."""
+"""The songs of a run, from all its datasets, with their prepared files and the spans in which each source sounds."""
 
 import gc
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ def songs_in(config: RunConfig, split: str) -> list[Song]:
     """Return the songs of a split, or of "all", of all datasets of a config, as they are on disk.
 
     Raises:
-        CorpusError: a dataset is not there, files cannot be read (all of them listed), or there is nothing of use.
+        CorpusError: a dataset is not there, files cannot be read (all of them listed), or no song can be used.
     """
     with _without_collection():
         tracks = [(number, track) for number, dataset in enumerate(config.datasets) for track in dataset.tracks(split)]
@@ -27,12 +27,10 @@ def songs_in(config: RunConfig, split: str) -> list[Song]:
 
 
 def training_songs(config: RunConfig) -> list[Song]:
-    """Return the songs to train on, ready to be drawn from. Files that are new are listened to first."""
+    """Return the songs to train on, ready to be drawn from. New files are scanned first."""
     songs = songs_in(config, "train")
     if len(config.audio.sources) == 1 and not any(song.parts[RESIDUAL].pieces for song in songs):
-        raise CorpusError(
-            f"no training song has anything beside {config.audio.sources[0]}; add a mixture or the other stems"
-        )
+        raise CorpusError(f"the training songs hold {config.audio.sources[0]} alone; add a mixture or the other stems")
     check_ends(songs)
     heard = with_sounding(songs, config.audio.sample_rate, config.train.workers)
     return [with_prepared(song, config.audio) for song in heard]
@@ -53,7 +51,7 @@ def validation_tracks(config: RunConfig) -> list[Track]:
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Thousands of objects are made that all stay: looking among them for garbage takes as long as making them."""
+    """Pause garbage collection: among thousands of new objects that all stay it takes as long as making them."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float64]
 
-# Of the energy of a signal, what may be left of it where others explain it. Encoders leave as much.
+# The largest share of a signal's energy that others may leave unexplained. Encoders leave as much.
 EXPLAINED = 10 ** (-25 / 10)
-# Below this share of the energy of the mixture, a stem is too faint to be judged.
+# Below this share of the energy of the mixture, a stem is too faint for a result.
 FAINT = 10 ** (-50 / 10)
-# By how much a gain may differ from 1; more where what no stem holds is louder than the stem, as it may be like it.
+# The largest difference of a gain from 1; more if the residual is louder than the stem, as it may be like it.
 GAIN_TOLERANCE = 0.1
 CHANCE = 0.1
-# Of the energy of a file that overlaps stems, what may differ from what its name says.
+# The largest share of the energy of an overlapping file that may differ from the sum that its name says.
 DIFFERENT = 0.1
 # Samples that are multiplied at once.
 BLOCK = 2**18
@@ -37,7 +37,7 @@ BLOCK = 2**18
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault of a stem or of the mixture, and how to mend it."""
+    """A fault of a stem or of the mixture, with its remedy."""
 
     name: str
     text: str
@@ -53,7 +53,7 @@ def inner_products(signals: Sequence[Samples]) -> Matrix:
 
 
 def faults(names: Sequence[str], products: Matrix, overlapping: Sequence[str] = ()) -> Iterator[Fault]:
-    """Yield why stems are no partition of their mixture, and files that are not what their names say.
+    """Yield the faults of stems that are no partition of their mixture, and of files whose names are wrong.
 
     Args:
         names: Of the signals: stems, files that overlap them, and "mixture" where it has a file of its own.
@@ -123,7 +123,7 @@ def _copy(song: _Song, stems: Sequence[str]) -> str:
 
 
 def _sums(song: _Song, stems: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each stem that others add up to, the loudest first, with those that it holds."""
+    """Yield each stem that is a sum of others, the loudest first, with those others."""
     left = sorted(stems, key=song.energy, reverse=True)
     for stem in list(left):
         others = [other for other in left if other != stem]
@@ -137,13 +137,13 @@ def _sums(song: _Song, stems: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _levels(song: _Song, stems: Sequence[str]) -> Iterator[Fault]:
-    """Yield the stems that the mixture does not hold as they are."""
+    """Yield the stems that the mixture holds at another level, or not at all."""
     gains = dict(zip(stems, song.gains(MIXTURE, stems).tolist(), strict=True))
-    rest = max(0.0, song.difference(MIXTURE, gains)) * song.energy(MIXTURE)
+    residual = max(0.0, song.difference(MIXTURE, gains)) * song.energy(MIXTURE)
     wrong = {
         stem: gain
         for stem, gain in gains.items()
-        if abs(gain - 1) > GAIN_TOLERANCE + CHANCE * np.sqrt(rest / song.energy(stem))
+        if abs(gain - 1) > GAIN_TOLERANCE + CHANCE * np.sqrt(residual / song.energy(stem))
     }
     low, high = min(gains.values()), max(gains.values())
     if len(wrong) == len(stems) > 1 and high - low < GAIN_TOLERANCE < low:
@@ -159,12 +159,12 @@ def _about(gain: float) -> str:
     if gain < -GAIN_TOLERANCE:
         return "the mixture holds it upside down; invert its polarity"
     if gain < GAIN_TOLERANCE:
-        return "the mixture does not hold it; is it that of another song, or shifted in time?"
+        return "the mixture does not hold it; is it of another song, or shifted in time?"
     return f"the mixture holds it at {20 * log10(gain):+.1f} dB; export it as loud as it is there"
 
 
 def _not_as_named(song: _Song, name: str, stems: Sequence[str]) -> Iterator[Fault]:
-    """Yield whether a file that overlaps stems is not the mixture without those that its name says."""
+    """Yield a fault if an overlapping file is not the mixture without the stems that its name says."""
     without = left_out(name, stems)
     if MIXTURE in song.names and all(stem in stems for stem in without):
         expected = {MIXTURE: 1.0, **dict.fromkeys(without, -1.0)}
@@ -174,4 +174,4 @@ def _not_as_named(song: _Song, name: str, stems: Sequence[str]) -> Iterator[Faul
     if difference > DIFFERENT:
         what = f"the song without {', '.join(without)}" if without else "the mixture"
         yield Fault(name, f"it is not {what}: they differ by {10 * log10(difference):.1f} dB. "
-                    "It is not used; are stems missing, or is it that of another song?")  # fmt: skip
+                    "It is not used; are stems missing, or is it of another song?")  # fmt: skip

@@ -1,4 +1,4 @@
-"""`sepkit data prepare`: every song that a run reads, decoded once. It can be stopped at any time and started again."""
+"""`sepkit data prepare`: decode every song of a run once. It can be stopped at any time and started again."""
 
 import shutil
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from sepkit.progress import with_bar
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What was done: songs in all, songs made now, the bytes of all, the bytes set free, and what failed and why."""
+    """The number of songs, of those made now, the bytes of all, the bytes set free, and the songs that failed."""
 
     folder: Path
     songs: int
@@ -33,7 +33,7 @@ class Preparation:
 
 
 def prepare(config: RunConfig, workers: int, say: Callable[[str], None] = lambda _: None) -> Preparation:
-    """Prepare the training and validation songs of a config that are not yet, in `workers` processes.
+    """Prepare the training and validation songs of a config that are not prepared yet, in `workers` processes.
 
     Raises:
         CorpusError: see `songs_in`; or the disk is too small, or another process is preparing.
@@ -44,7 +44,7 @@ def prepare(config: RunConfig, workers: int, say: Callable[[str], None] = lambda
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise CorpusError(f"another `sepkit data prepare` is at work in {folder}; wait for it") from None
+        raise CorpusError(f"another `sepkit data prepare` is running in {folder}; wait for it") from None
     except OSError as error:
         raise CorpusError(f"{folder}: cannot be written ({error}); set SEPKIT_CACHE to a folder that can") from None
     try:

@@ -1,9 +1,9 @@
 """Prepared songs: every part of a song decoded once, at a run's rate and channels, into a memory-mapped file.
 
 A song is two files, named by a digest of all that its samples depend on: the paths, sizes and times of modification of
-its audio files, how they add up to parts, rate and channels. So a changed file or setting is another song, and a stale
-one is never found. `<digest>.i16` holds int16 samples [part, channel, frame], little-endian; `<digest>.json` describes
-them, is written last, and is there only if the samples are complete.
+its audio files, their sums to parts, rate and channels. So a changed file or setting is another song, and a stale file
+is never found. `<digest>.i16` holds int16 samples [part, channel, time], little-endian; `<digest>.json` describes them
+and is written last, so that it exists only if the samples are complete.
 """
 
 from __future__ import annotations
@@ -39,32 +39,32 @@ class Prepared:
     number: int
     scale: float
 
-    def read(self, audio: AudioSpec, start: int, frames: int) -> Samples:
-        """Return [channel, frames]."""
+    def read(self, audio: AudioSpec, start: int, length: int) -> Samples:
+        """Return [channel, time]."""
         try:
             with self.path.open("rb") as file:
                 mapped = mmap(file.fileno(), 0, access=ACCESS_READ)  # numpy.memmap takes longer than the reading
         except OSError as error:
-            raise CorpusError(f"{self.path}: the prepared song is gone ({error}); start again with --resume") from None
-        samples = np.frombuffer(mapped, "<i2").reshape(self.shape)[self.number, :, start : start + frames]
-        block = np.zeros((self.shape[1], frames), np.float32)
+            raise CorpusError(f"{self.path}: the prepared song is gone ({error}); resume with --resume") from None
+        samples = np.frombuffer(mapped, "<i2").reshape(self.shape)[self.number, :, start : start + length]
+        block = np.zeros((self.shape[1], length), np.float32)
         np.multiply(samples, np.float32(self.scale / 2**15), out=block[:, : samples.shape[1]])
         return block
 
 
 def folder() -> Path:
-    """Return where prepared songs lie."""
+    """Return the folder of prepared songs."""
     return cache_folder() / "prepared"
 
 
 def size(song: Song, audio: AudioSpec) -> int:
-    """Return the bytes that the song takes when prepared."""
+    """Return the bytes of the prepared song."""
     parts, channels, frames = _shape(song, audio)
     return parts * channels * frames * 2
 
 
 def gigabytes(size: int) -> str:
-    """Return a size in bytes for a person to read."""
+    """Return a size in bytes as text."""
     return f"{size / 1e9:.2f} GB"
 
 
@@ -100,9 +100,9 @@ def write(song: Song, audio: AudioSpec) -> None:
 
 
 def remove_leftovers() -> int:
-    """Remove what a killed run left unfinished, and the songs whose files have changed; return the bytes set free.
+    """Remove unfinished files of a killed run and songs whose files have changed; return the bytes set free.
 
-    A song whose files are out of reach, as on a disk that is not mounted, stays.
+    A song whose files cannot be reached, as on a disk that is not mounted, stays.
     """
     gone = list(folder().glob("*/.*.part"))
     described = {about.with_suffix(""): about for about in folder().glob("*/*.json")}
@@ -133,7 +133,7 @@ def _changed(path: str, size: int, modified: int) -> bool:
 
 
 def _write_part(file: BinaryIO, shape: tuple[int, int, int], number: int, part: Part, audio: AudioSpec) -> float:
-    """Write a part, and return what full scale stands for: more than 1 only for a sum that exceeds it.
+    """Write a part, and return the value of full scale: more than 1 only for a sum that exceeds it.
 
     Not through a mapping: on a full disk that would kill the process.
     """

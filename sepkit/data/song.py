@@ -1,4 +1,4 @@
-"""A track as training sees it: which files make each source, which make all the rest, where each source sounds."""
+"""A track as training reads it: the files of each source and of the residual, and the spans in which sources sound."""
 
 from __future__ import annotations
 
@@ -25,48 +25,48 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# The name of a song's part that is no source; no stem may be called so.
+# The name of a song's part that holds everything but the sources; no stem may have it.
 RESIDUAL = "rest"
 # Seconds by which the files of a song may differ in length without a word.
 SAME_LENGTH = 0.1
 
 Header = str
-"""Rate, channels, frames, and whether these were counted, as remembered: "44100 2 1323000 0"."""
+"""Rate, channels, samples, and 1 if these were counted, as the cache keeps them: "44100 2 1323000 0"."""
 Span = tuple[int, int]
 
 
 class Part(Protocol):
-    """A source, or all the rest, of one song."""
+    """A source, or the residual, of one song."""
 
-    def read(self, audio: AudioSpec, start: int, frames: int) -> Samples:
-        """Return [channel, frames] from frame `start` on, both counted at the run's rate; zeros beyond the end."""
+    def read(self, audio: AudioSpec, start: int, length: int) -> Samples:
+        """Return [channel, time] from sample `start` on, `length` samples at the run's rate; zeros beyond the end."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A part that is decoded from its files whenever it is read. No pieces at all are silence."""
+    """A part that is decoded from its files whenever it is read. Without pieces it is silence."""
 
     pieces: tuple[Piece, ...] = ()
 
-    def read(self, audio: AudioSpec, start: int, frames: int) -> Samples:
-        """Return [channel, frames]."""
-        return read_sum(self.pieces, audio.sample_rate, audio.channels, start, frames)
+    def read(self, audio: AudioSpec, start: int, length: int) -> Samples:
+        """Return [channel, time]."""
+        return read_sum(self.pieces, audio.sample_rate, audio.channels, start, length)
 
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """What a chunk can be cut from. Frames are counted at the run's rate.
+    """The parts from which chunks are cut. Samples are counted at the run's rate.
 
     Attributes:
-        frames: Its length: that of its mixture, or of its longest stem where the mixture is their sum.
-        parts: The sources that this song has, and "rest" last: all that is no source, which is the mixture - sources or
-            the sum of the other stems. A source that is not a key is absent, which is not silent.
-        pure: The rest holds no source, so it may be mixed with the sources of another song.
+        frames: Its length in samples: that of its mixture, or of its longest stem if the mixture is their sum.
+        parts: The sources that this song has, and the residual last: the mixture minus the sources, or the sum of the
+            other stems. A source that is not a key is absent, which is not silent.
+        pure: The residual holds no source, so it may be mixed with the sources of another song.
         dataset: Number of its `[[datasets]]` entry, which has a weight.
         stamps: Size and time of modification of each file.
-        sounding: Where each source sounds, as spans of frames.
-        prepared: The same parts where they are read faster, if they have been prepared.
+        sounding: The spans of samples in which each source sounds.
+        prepared: The same parts from prepared files, which are read faster, if there are any.
     """
 
     name: str
@@ -84,12 +84,12 @@ class Song:
         return tuple(name for name in self.parts if name != RESIDUAL)
 
     def part(self, name: str) -> Part:
-        """Return a source or the rest, prepared if it is."""
+        """Return a source or the residual, from the prepared file if there is one."""
         return (self.prepared or self.parts)[name]
 
 
 def songs_of(tracks: Sequence[tuple[int, Track]], audio: AudioSpec) -> list[Song]:
-    """Return the songs that are of use for `audio.sources`, of tracks that come with the number of their dataset.
+    """Return the songs that can be used for `audio.sources`, of tracks with the number of their dataset.
 
     Raises:
         CorpusError: files that cannot be read, all of them listed; no song has any of the sources; or one of these is
@@ -111,8 +111,8 @@ def songs_of(tracks: Sequence[tuple[int, Track]], audio: AudioSpec) -> list[Song
 
 def files_for(track: Track, audio: AudioSpec) -> list[AudioFile]:
     """Return the files of a track that a run for `audio.sources` reads."""
-    targets, rest, subtracted = _divide(track, audio)
-    return [*(file for files in targets.values() for file in files), *rest, *subtracted]
+    targets, residual, subtracted = _divide(track, audio)
+    return [*(file for files in targets.values() for file in files), *residual, *subtracted]
 
 
 def raise_unusable(errors: Collection[SepkitError]) -> None:
@@ -143,7 +143,7 @@ def _info(header: Header) -> AudioInfo:
 def _divide(
     track: Track, audio: AudioSpec
 ) -> tuple[dict[str, tuple[AudioFile, ...]], list[AudioFile], list[AudioFile]]:
-    """Return the files of each source, those that make the rest, and those that are subtracted from these."""
+    """Return the files of each source, those of the residual, and those that are subtracted from the residual."""
     stems = _stems_for(track, audio)
     sources = {s: stems[s] for s in audio.sources if s in stems}
     if track.complete or track.mixture is None:
@@ -164,13 +164,13 @@ def _stems_for(track: Track, audio: AudioSpec) -> Mapping[str, tuple[AudioFile, 
 
 
 def _is_pure(track: Track, audio: AudioSpec) -> bool:
-    """Whether all that is no source holds none of them: those that the song lacks must be known not to sound in it."""
+    """Return True if the residual holds no source: those that the song lacks must be known not to sound in it."""
     absent = [source for source in audio.sources if source not in track.stems]
     return not absent or (track.complete and all(source in track.corpus_stems for source in absent))
 
 
 def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile, Header]) -> Song:
-    sources, rest, subtracted = _divide(track, audio)
+    sources, residual, subtracted = _divide(track, audio)
     files = files_for(track, audio)
     infos = {header: _info(header) for header in {headers.known[file] for file in files}}
     pieces = {file: Piece(file, infos[headers.known[file]]) for file in files}
@@ -182,7 +182,7 @@ def _song(number: int, track: Track, audio: AudioSpec, headers: Facts[AudioFile,
         frames=max((piece.frames_at(audio.sample_rate) for piece in pieces.values()), default=0),
         parts={
             **{source: Decoded(tuple(pieces[file] for file in files)) for source, files in sources.items()},
-            RESIDUAL: Decoded((*(pieces[file] for file in rest), *minus)),
+            RESIDUAL: Decoded((*(pieces[file] for file in residual), *minus)),
         },
         pure=_is_pure(track, audio),
         dataset=number,

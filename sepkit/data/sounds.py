@@ -1,4 +1,4 @@
-"""What can be heard in the files of a corpus, remembered between runs, and so where each source of a song sounds."""
+"""The level over time of the files of a corpus, kept in the cache, and the spans in which each source sounds."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -22,7 +22,7 @@ Fact = dict[str, Any]
 def known_sounds(
     files: Iterable[AudioFile], workers: int
 ) -> tuple[dict[AudioFile, Sound], dict[AudioFile, SepkitError]]:
-    """Return what is heard in each file, and the errors of those that cannot be read; `workers` processes listen."""
+    """Return the sound of each file, and the errors of those that cannot be read; `workers` processes scan them."""
     facts = find_facts("sounds-2", sorted(set(files), key=str), partial(_find, workers=workers))
     return {file: _sound(fact) for file, fact in facts.known.items()}, facts.errors
 
@@ -40,7 +40,7 @@ def with_sounding(songs: Sequence[Song], sample_rate: int, workers: int) -> list
 
 
 def check_ends(songs: Sequence[Song]) -> None:
-    """Decode the end of each file, where one that was cut off shows: before the first epoch, not in the middle of it.
+    """Decode the end of each file, to find truncated ones before the first epoch, not in the middle of it.
 
     Raises:
         CorpusError: files that cannot be read, all of them listed.
@@ -60,7 +60,7 @@ def _end(file: AudioFile) -> bool | SepkitError:
 
 
 def _find(files: Sequence[AudioFile], workers: int) -> Iterator[Fact | SepkitError]:
-    return with_bar(each(_listen, files, workers), len(files), "Listening where stems sound")
+    return with_bar(each(_listen, files, workers), len(files), "Scanning stems for activity")
 
 
 def _listen(file: AudioFile) -> Fact | SepkitError:
@@ -90,7 +90,7 @@ def _sounding(song: Song, sounds: dict[AudioFile, Sound], sample_rate: int) -> d
 
 
 def _frames(sound: Sound, sample_rate: int) -> Iterator[Span]:
-    """The spans of a file in frames of another rate."""
+    """Yield the spans of a file in samples of another rate."""
     window = window_frames(sound.info.sample_rate)
     for span in sound.sounding:
         first, stop = (min(n * window, sound.info.frames) * sample_rate // sound.info.sample_rate for n in span)
@@ -98,7 +98,7 @@ def _frames(sound: Sound, sample_rate: int) -> Iterator[Span]:
 
 
 def _union(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Spans that overlap or touch become one."""
+    """Join spans that overlap or touch."""
     merged: list[Span] = []
     for first, stop in sorted(spans):
         if merged and first <= merged[-1][1]:

@@ -1,1 +1,1 @@
-"""What training minimises; one idea per file."""
+"""Training losses; one idea per file."""

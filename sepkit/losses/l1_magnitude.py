@@ -22,11 +22,11 @@ class L1Magnitude(LossConfig):
 
     def build(self, audio: AudioSpec) -> "Loss":
         """Return the loss on waveforms [batch, source, channel, time]."""
-        from sepkit.losses.examples import examples
+        from sepkit.losses.chunks import as_chunks
         from sepkit.losses.magnitude import magnitude
 
         def loss(estimate: "Tensor", target: "Tensor") -> "Tensor":
-            found, wanted = (magnitude(signal, self.n_fft, self.hop_length) for signal in examples(estimate, target))
+            found, wanted = (magnitude(signal, self.n_fft, self.hop_length) for signal in as_chunks(estimate, target))
             return (found - wanted).abs().mean()
 
         return loss

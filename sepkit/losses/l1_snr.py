@@ -30,12 +30,12 @@ class L1SNR(LossConfig):
         """Return the loss on waveforms [batch, source, channel, time]."""
         from torch_l1_snr import L1SNRLoss
 
-        from sepkit.losses.examples import examples
+        from sepkit.losses.chunks import as_chunks
 
         l1_snr = L1SNRLoss(self.name, eps=self.eps)
 
         def loss(estimate: Tensor, target: Tensor) -> Tensor:
-            decibels: Tensor = l1_snr(*examples(estimate, target))
+            decibels: Tensor = l1_snr(*as_chunks(estimate, target))
             return decibels
 
         return loss

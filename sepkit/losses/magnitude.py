@@ -12,9 +12,9 @@ from torch import Tensor
 
 
 def magnitude(signal: Tensor, n_fft: int, hop_length: int) -> Tensor:
-    """[example, channel, time] -> [example, channel, frequency, frame]. Frame i is centred on sample i hop_length.
+    """[chunk, channel, time] -> [chunk, channel, frequency, frame]. Frame i is centred on sample i hop_length.
 
-    The signal is padded with silence, so it may be shorter than the window. Where a magnitude is 0, so is its gradient.
+    The signal is padded with silence, so it may be shorter than the window. The gradient of a magnitude of 0 is 0.
     """
     window = torch.hann_window(n_fft, dtype=signal.dtype, device=signal.device)
     window = window / window.square().sum().sqrt()
@@ -28,8 +28,8 @@ def magnitude(signal: Tensor, n_fft: int, hop_length: int) -> Tensor:
 class _Magnitude(torch.autograd.Function):
     """|z| with the gradient z / max(|z|, 1e-20).
 
-    That of torch's abs() is z / |z|, and NaN where 1 / |z| is not finite, below 3e-39, which a nearly closed mask
-    reaches. At 1e-20 (-400 dBFS) the quotient has room for a steep loss and its scale on top.
+    That of torch's abs() is z / |z|, and NaN if 1 / |z| is not finite, below 3e-39, which a nearly closed mask reaches.
+    At 1e-20 (-400 dBFS) the quotient has room for a steep loss and its scale on top.
     """
 
     @staticmethod

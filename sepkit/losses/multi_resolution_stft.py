@@ -2,7 +2,7 @@
 
 Both terms: S. O. Arik, H. Jun, G. Diamos, "Fast spectrogram inversion using multi-head convolutional neural networks",
 IEEE Signal Processing Letters 26(1), 2019. Their mean over resolutions: R. Yamamoto, E. Song, J.-M. Kim, "Parallel
-WaveGAN", ICASSP 2020. Here each example has a convergence of its own, and both terms have floors.
+WaveGAN", ICASSP 2020. Here each chunk has a convergence of its own, and both terms have floors.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class MultiResolutionSTFT(LossConfig):
     """Mean over FFT sizes of two terms on magnitudes E of the estimate and T of the target: blind to phase.
 
-    Spectral convergence is |E - T| / |T| with Frobenius norms over the channels, frequencies and frames of an example:
-    a ratio, ruled by what is loud. The other term is the mean of |ln(E + floor) - ln(T + floor)|: nepers, in which
+    Spectral convergence is |E - T| / |T| with Frobenius norms over the channels, frequencies and frames of a chunk: a
+    ratio, ruled by its loud parts. The other term is the mean of |ln(E + floor) - ln(T + floor)|: nepers, in which
     quiet and loud count alike. A silent target has neither a ratio nor a logarithm, so each term has its floor.
     """
 
@@ -36,7 +36,7 @@ class MultiResolutionSTFT(LossConfig):
         default=0.01, ge=1e-7, description="a target whose RMS is lower has this one in the spectral convergence"
     )
     magnitude_floor: float = Field(
-        default=1e-4, ge=1e-7, description="added to magnitudes before the logarithm; what is much lower costs nothing"
+        default=1e-4, ge=1e-7, description="added to magnitudes before the logarithm; much lower ones cost nothing"
     )
 
     def build(self, audio: AudioSpec) -> Loss:
@@ -44,7 +44,7 @@ class MultiResolutionSTFT(LossConfig):
         import torch
         from torch.linalg import vector_norm
 
-        from sepkit.losses.examples import examples
+        from sepkit.losses.chunks import as_chunks
         from sepkit.losses.magnitude import magnitude
 
         def at_resolution(n_fft: int, signals: tuple[Tensor, Tensor]) -> Tensor:
@@ -57,7 +57,7 @@ class MultiResolutionSTFT(LossConfig):
             return terms
 
         def loss(estimate: Tensor, target: Tensor) -> Tensor:
-            signals = examples(estimate, target)
+            signals = as_chunks(estimate, target)
             return torch.stack([at_resolution(n_fft, signals) for n_fft in self.n_ffts]).mean()
 
         return loss

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SILENCE = 1e-6
-"""RMS below which a target is silent, -120 dBFS: below the noise of 16-bit files, above what filters leave behind."""
+"""RMS below which a target is silent, -120 dBFS: below the noise of 16-bit files, above the remains of filters."""
 
 
 class SISDRLoss(LossConfig):
     """-SI-SDR in dB, all channels of a source as one signal: blind to level and polarity.
 
-    A silent target has no SI-SDR: its example counts as 0 dB whatever the estimate, and has no gradient. So where
-    sources are silent at times, add a loss that hears them, such as `l1`. A silent estimate has 0 dB too, and no
+    A silent target has no SI-SDR: its chunk counts as 0 dB for any estimate, and has no gradient. So if sources are
+    silent at times, add a loss that is defined there, such as `l1`. A silent estimate has 0 dB too, and no
     estimate has more than 69 dB in single precision.
     """
 
@@ -29,18 +29,18 @@ class SISDRLoss(LossConfig):
     def build(self, audio: AudioSpec) -> Loss:
         """Return the loss on waveforms [batch, source, channel, time].
 
-        The library adds the precision of the type to each energy. So the target is scaled to energy 1, and the estimate
-        is too where it is louder: quiet chunks are scored like loud ones, and no gain pays. A quieter estimate is only
-        scaled along: its gradient grows as it fades, and what the library adds bounds it.
+        The library adds the precision of the type to each energy. So the target is scaled to energy 1, and a louder
+        estimate is too: quiet chunks are scored like loud ones, and no gain pays. A quieter estimate is scaled like the
+        target: its gradient grows as it fades, and the added precision bounds it.
         """
         import torch
         from torch.linalg import vector_norm
         from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
-        from sepkit.losses.examples import examples
+        from sepkit.losses.chunks import as_chunks
 
         def loss(estimate: Tensor, target: Tensor) -> Tensor:
-            found, wanted = (signal.flatten(1) for signal in examples(estimate, target))
+            found, wanted = (signal.flatten(1) for signal in as_chunks(estimate, target))
             level = vector_norm(wanted, dim=1, keepdim=True)
             audible = level >= SILENCE * wanted.shape[1] ** 0.5
             level = torch.where(audible, level, 1.0)
