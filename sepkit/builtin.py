@@ -12,8 +12,7 @@ def sepkit_datasets() -> list[type[DatasetConfig]]:
     """Corpora on disk."""
     from sepkit.datasets.folder import Folder
     from sepkit.datasets.moisesdb import MoisesDB
-    from sepkit.datasets.musdb18 import MUSDB18
-    from sepkit.datasets.musdb18hq import MUSDB18HQ
+    from sepkit.datasets.musdb import MUSDB18, MUSDB18HQ
     from sepkit.datasets.slakh2100 import Slakh2100
     from sepkit.datasets.synthetic import Synthetic
 

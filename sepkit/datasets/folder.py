@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 class Folder(DatasetConfig):
     """A folder of songs, each a folder of stems, with or without a mixture.
 
-    Without a mixture file the mixture is the sum of the stems. With one, what is not the target is the mixture minus
-    the target. Stems are named by their files, in upper or lower case. `instrumental` and the like are a stem beside
-    the voice alone: beside drums and bass, which they hold, they are no part of a sum. Songs stand in `train`,
-    `validation` and `test` folders, or all in one; then they are split here.
+    Without a mixture file the mixture is the sum of the stems. With one, the residual is the mixture minus the targets.
+    Stems are named by their files, in upper or lower case. `instrumental` and the like are a stem beside the voice
+    alone: beside drums and bass, which they hold, they are no part of a sum. Songs are in `train`, `validation` and
+    `test` folders, or all in one; then they are split by their hash.
     """
 
     name: Literal["folder"] = "folder"
@@ -34,14 +34,14 @@ class Folder(DatasetConfig):
         default=Path("data/train"), description="folder of songs, or of the folders train, validation and test"
     )
     group: str = Field(
-        default="", description="regular expression on a song's name; what it matches stays in one split"
+        default="", description="regular expression on a song's name; songs with the same match stay in one split"
     )
     validation: tuple[str, ...] = Field(default=(), description="patterns (*, ?) of the songs to validate on")
-    test: tuple[str, ...] = Field(default=(), description="patterns (*, ?) of the songs to keep for testing")
+    test: tuple[str, ...] = Field(default=(), description="patterns (*, ?) of the songs to test on")
     without: tuple[str, ...] = Field(
-        default=(), description="stems that sound in none of the songs: without them it is accompaniment for others"
+        default=(), description="stems that sound in no song, which can then be accompaniment for others"
     )
-    validation_share: float = Field(default=0.1, ge=0, lt=1, description="of the groups, where no pattern is given")
+    validation_share: float = Field(default=0.1, ge=0, lt=1, description="share of the groups, without a pattern")
 
     @field_validator("group")
     @classmethod
@@ -88,7 +88,7 @@ class Folder(DatasetConfig):
         return tuple(sorted(names.intersection(*known)))
 
     def _split(self, fixed: dict[str, list[Track]]) -> dict[str, list[Track]]:
-        """Take test and validation songs out of the training songs, where no folder of theirs says which they are."""
+        """Take test and validation songs out of the training songs, unless they have folders of their own."""
         train, validation, test = fixed["train"], fixed["validation"], fixed["test"]
         self._check_patterns([*train, *validation, *test])
         if not test:
@@ -98,7 +98,7 @@ class Folder(DatasetConfig):
         return {"train": train, "validation": validation, "test": test}
 
     def _check_patterns(self, tracks: list[Track]) -> None:
-        """A mistyped pattern would put songs into training that are meant to be kept out of it."""
+        """Refuse a pattern without a match: it would put songs into training that are meant to be kept out of it."""
         for key, patterns in (("validation", self.validation), ("test", self.test)):
             for pattern in patterns:
                 if not _groups_of(tracks, (pattern,)):
@@ -106,7 +106,7 @@ class Folder(DatasetConfig):
                     raise CorpusError(f'{key} = "{pattern}" matches no song in {self.root.resolve()}; songs: {songs}')
 
     def _validation_groups(self, tracks: list[Track]) -> set[str]:
-        """The groups of the songs that match a pattern, or of the share that their hash decides."""
+        """Return the groups of the songs that match a pattern, or of the share that their hash decides."""
         if self.validation:
             return _groups_of(tracks, self.validation)
         splits = split_by_hash({t.group for t in tracks}, test=0.0, validation=self.validation_share)
@@ -124,8 +124,8 @@ class Folder(DatasetConfig):
     def _song(self, folder: Path, files: list[Path]) -> Track | None:
         """Sort the files of a song by what their names mean.
 
-        A residual is a stem where it and those that it leaves out are all that there is. Beside drums and bass,
-        `instrumental` is none: it holds them.
+        A residual is a stem if all other stems are ones that it leaves out. Beside drums and bass, `instrumental` is
+        not: it holds them.
         """
         found: dict[str, Path] = {}
         for path in files:

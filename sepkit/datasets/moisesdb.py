@@ -6,21 +6,21 @@ split. Pereira et al., "MoisesDB: A dataset for source separation beyond 4-stems
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from unicodedata import normalize
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from sepkit.component import DatasetConfig
-from sepkit.datasets.split import split_by_hash
+from sepkit.config_errors import explain
+from sepkit.datasets.split import Split, split_by_hash
 from sepkit.errors import CorpusError
 from sepkit.track import AudioFile, Track
 
 _INNER = "moisesdb_v0.1"
 _LAYOUT = f"<uuid>/data.json and <uuid>/<stem>/<recording>.wav, in it or in its {_INNER}/"
-_SPLITS = ("train", "validation", "test")
 _KEPT = {
     4: ("vocals", "drums", "bass"),
     5: ("vocals", "drums", "bass", "guitar"),
@@ -35,10 +35,10 @@ class MoisesDB(DatasetConfig):
     """
 
     name: Literal["moisesdb"] = "moisesdb"
-    root: Path = Field(default=Path("data/moisesdb"), description="where the corpus was unpacked")
+    root: Path = Field(default=Path("data/moisesdb"), description="folder of the unpacked corpus")
     stems: Literal[4, 5, 6] = Field(
         default=4,
-        description="4: vocals, drums, bass and the rest as other; 5: guitar apart; 6: guitar and piano apart",
+        description="4: vocals, drums, bass and all others as other; 5: guitar apart; 6: guitar and piano apart",
     )
     splits: str = Field(
         default="",
@@ -58,11 +58,16 @@ class MoisesDB(DatasetConfig):
         if not folders:
             raise CorpusError(f"no songs in {self.root.resolve()}. Expected {_LAYOUT}")
         splits = self._splits({folder.name for folder in folders})
-        faults: list[str] = []
-        songs = [_caught(self._song, folder, faults) for folder in folders if split in ("all", splits[folder.name])]
+        songs, faults = [], []
+        for folder in folders:
+            if split in ("all", splits[folder.name]):
+                try:
+                    songs.append(self._song(folder))
+                except CorpusError as error:
+                    faults.append(str(error))
         if faults:
             raise CorpusError(f"{len(faults)} songs cannot be used: {'; '.join(faults)}")
-        return [song for song in songs if song]
+        return songs
 
     def _splits(self, known: set[str]) -> Mapping[str, str]:
         """Return the split of each song: from the file of splits, or by the hash of the uuid without one."""
@@ -99,34 +104,19 @@ class MoisesDB(DatasetConfig):
         )
 
 
-def _caught(song: Callable[[Path], Track], folder: Path, faults: list[str]) -> Track | None:
-    """All songs are looked at before any fault is raised."""
-    try:
-        return song(folder)
-    except CorpusError as error:
-        faults.append(str(error))
-        return None
-
-
 def _read_splits(path: Path) -> dict[str, str]:
     """Return the split of each song that a file of splits lists."""
     try:
-        lists = json.loads(path.read_text(encoding="utf-8"))
-        listed = [(str(uuid), split) for split, uuids in lists.items() for uuid in _checked(split, uuids)]
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        lists = TypeAdapter(dict[Split, list[str]]).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CorpusError(f"{path}: not a file of splits ({explain(error)})") from None
+    except OSError as error:
         raise CorpusError(f"{path}: not a file of splits ({error})") from None
+    listed = [(uuid, split) for split, uuids in lists.items() for uuid in uuids]
     twice = sorted(uuid for uuid, count in Counter(uuid for uuid, _ in listed).items() if count > 1)
     if twice:
         raise CorpusError(f"{path}: listed more than once: {', '.join(twice[:5])}")
     return dict(listed)
-
-
-def _checked(split: str, uuids: Any) -> list[Any]:
-    if split not in _SPLITS:
-        raise ValueError(f'"{split}" is no split; known: {", ".join(_SPLITS)}')
-    if not isinstance(uuids, list):
-        raise TypeError(f'"{split}" is no list')
-    return uuids
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -28,30 +28,30 @@ _FOLDERS = ("train", "validation", "test", "omitted")
 _ENDINGS = (".flac", ".wav")
 _LACKING = "the audio of S00 is missing from the corpus"
 _CORPUS_STEMS = {
-    4: ("vocals", "drums", "bass", "other"),  # nobody sings in any song
+    4: ("vocals", "drums", "bass", "other"),  # no song has vocals
     5: ("vocals", "drums", "bass", "other", "guitar"),
     6: ("vocals", "drums", "bass", "other", "guitar", "piano"),
 }
 _WITHOUT_S00 = {446, 487, 590, 1009, 1672, 1740, 1794}
 
 Program = tuple[bool, int]
-"""Whether a stem is drums, and its General MIDI program, counted from 0."""
+"""True for drums, and the General MIDI program, counted from 0."""
 
 
 class Slakh2100(DatasetConfig):
     """Slakh2100: up to 2100 songs rendered from MIDI, for pre-training. Drums, bass, other: no vocals at all.
 
-    Without vocals it is never a target for them, and never scored as silence, but accompaniment for the voices of
-    other datasets. Of folders with BabySlakh's layout a tenth each, by the hash of the name, is validation and test.
+    It is accompaniment for the voices of other datasets, never silent vocals. Of folders with BabySlakh's layout a
+    tenth each, by the hash of the name, is validation and test.
     """
 
     name: Literal["slakh2100"] = "slakh2100"
-    root: Path = Field(default=Path("data/slakh2100"), description="where the corpus was unpacked")
+    root: Path = Field(default=Path("data/slakh2100"), description="folder of the unpacked corpus")
     splits: Literal["redux", "orig", "split2"] = Field(
         default="redux", description='official splits; "redux" omits 390 songs that leak from one into another'
     )
     stems: Literal[4, 5, 6] = Field(
-        default=4, description="4: drums, bass and the rest as other; 5: guitar apart; 6: guitar and piano apart"
+        default=4, description="4: drums, bass and all others as other; 5: guitar apart; 6: guitar and piano apart"
     )
 
     def tracks(self, split: str) -> list[Track]:
@@ -75,7 +75,7 @@ class Slakh2100(DatasetConfig):
         return [self._song(folder, programs.known[file]) for folder, file in about.items()]
 
     def _folders(self) -> list[Path]:
-        """Return the folders of all songs that belong to the chosen splits."""
+        """Return the folders of all songs in the chosen splits."""
         places = [self.root / name for name in _FOLDERS if (self.root / name).is_dir()] or [self.root]
         found = [Path(entry) for place in places if place.is_dir() for entry in os.scandir(place)]
         songs = sorted((path for path in found if _number(path)), key=lambda path: path.name)
@@ -85,7 +85,7 @@ class Slakh2100(DatasetConfig):
         return [path for path in songs if _number(path) not in omitted]
 
     def _splits(self, folders: Sequence[Path]) -> dict[Path, Split]:
-        """Return the split of each song: the official one, or by hash where there are no folders of splits."""
+        """Return the split of each song: the official one, or by hash without folders of splits."""
         if folders[0].parent == self.root:
             splits = split_by_hash(folder.name for folder in folders)
         else:
@@ -102,7 +102,7 @@ class Slakh2100(DatasetConfig):
         return "train" if number <= 1500 else "validation" if number <= 1875 else "test"
 
     def _song(self, folder: Path, programs: dict[str, Program]) -> Track:
-        """Only files count: the flags in the metadata, and its `audio_dir`, are wrong in some songs."""
+        """Return the song of a folder, by its files: the flags and the `audio_dir` in the metadata are wrong in some."""
         files: dict[str, list[AudioFile]] = defaultdict(list)
         entries: dict[str, str] = {}
         place = folder / "stems"
@@ -136,7 +136,7 @@ class Slakh2100(DatasetConfig):
 
 
 def _number(folder: Path) -> int:
-    """Return the number of a song, or 0 for what is none."""
+    """Return the number of a song, or 0 for any other folder."""
     match = re.fullmatch(r"Track(\d{5})", folder.name)
     return int(match[1]) if match else 0
 
@@ -144,7 +144,7 @@ def _number(folder: Path) -> int:
 def _find_programs(files: Sequence[Path]) -> Iterator[dict[str, Program] | SepkitError]:
     import yaml
 
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if libyaml is installed
     for file in files:
         try:
             stems = yaml.load(file.read_bytes(), Loader=loader)["stems"]  # noqa: S506  both loaders are safe

@@ -1,4 +1,4 @@
-"""Splits by name alone, so that a song keeps its split when others are added, with at least one song to validate on."""
+"""Splits by name alone, so that a song keeps its split when others are added."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -26,8 +26,8 @@ def split_by_hash(names: Iterable[str], *, test: float = 0.1, validation: float 
 
 
 def with_validation(splits: dict[str, Split]) -> dict[str, Split]:
-    """Return the splits of the songs that are there, with one to validate on: where none is, as in a small corpus or in
-    a part of a known one, the training song with the lowest hash is.
+    """Return the splits of the present songs, with one to validate on: if there is none, as in a small corpus or in a
+    part of a known one, the training song with the lowest hash becomes it.
     """
     known = [name for name, split in splits.items() if split == "train"]
     if len(known) < 2 or "validation" in splits.values():

@@ -5,7 +5,7 @@ from unicodedata import normalize
 
 MIXTURE = "mixture"
 _MIXTURES = (MIXTURE, "mix", "full_mix", "fullmix", "mixdown", "master")
-# What people and tools call a song without its voice; `no_` and a stem is demucs's word for the song without that one.
+# Names of a song without its voice; `no_` and a stem is demucs's name of the song without that stem.
 _WITHOUT_VOICE = frozenset((
     "accompaniment", "instrumental", "instrumentals", "inst", "karaoke", "backing", "backing_track", "backing_tracks",
     "minus_one", "minusone", "off_vocal", "mr", "반주", "엠알", "伴奏", "カラオケ",
@@ -17,7 +17,7 @@ _WITHOUT = ("no_", "minus_", "without_")
 
 
 def folded(name: str) -> str:
-    """Return a name without what tools change in it: `Lead Vocals` and `lead_vocals` are one."""
+    """Return a name without the variations of tools: `Lead Vocals` and `lead_vocals` are one."""
     return normalize("NFC", name).casefold().replace(" ", "_").replace("-", "_")
 
 
@@ -27,9 +27,9 @@ def mixtures(names: Iterable[str]) -> list[str]:
 
 
 def left_out(name: str, stems: Iterable[str]) -> tuple[str, ...]:
-    """Return which stems of a song a residual of this name leaves out, under their names in `stems`.
+    """Return the stems of a song that a residual of this name leaves out, under their names in `stems`.
 
-    That may be one that the song lacks. Nothing for what is no residual's name.
+    The song may lack such a stem. Nothing for a name of no residual.
     """
     residual, own = folded(name), {folded(stem): stem for stem in stems}
     if residual in _WITHOUT_VOICE:

@@ -31,8 +31,8 @@ _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """What all players of a song share."""
+class Composition:
+    """Tempo, key and chords of a song, and the random numbers of its players."""
 
     rng: np.random.Generator
     seconds: float
@@ -71,8 +71,8 @@ def render(seed: tuple[int, int], seconds: float) -> "dict[str, np.ndarray[Any, 
     """Return {stem: [2, time]} at 44 100 Hz, all samples on the 16-bit grid, so that written stems add up."""
     rng = np.random.default_rng(seed)
     progression = _PROGRESSIONS[rng.integers(len(_PROGRESSIONS))]
-    score = Score(rng, seconds, 60 / rng.uniform(85, 130), int(rng.integers(-5, 6)), progression)
-    players: dict[str, tuple[Callable[[Score], Signal], float, float]] = {
+    song = Composition(rng, seconds, 60 / rng.uniform(85, 130), int(rng.integers(-5, 6)), progression)
+    players: dict[str, tuple[Callable[[Composition], Signal], float, float]] = {
         "vocals": (_voice, 0.13, 0.0),
         "drums": (_drums, 0.11, 0.1),
         "bass": (_bass, 0.09, 0.0),
@@ -80,7 +80,7 @@ def render(seed: tuple[int, int], seconds: float) -> "dict[str, np.ndarray[Any, 
     }
     stems = {}
     for name, (play, level, pan) in players.items():
-        mono = play(score)
+        mono = play(song)
         mono *= level * rng.uniform(0.8, 1.25) / (np.sqrt(np.mean(mono**2)) + 1e-9)
         stereo = np.stack([mono * (1 - pan), mono * (1 + pan)])
         stems[name] = stereo
@@ -89,26 +89,26 @@ def render(seed: tuple[int, int], seconds: float) -> "dict[str, np.ndarray[Any, 
     return {name: (np.rint(s * scale * 2**15) / 2**15).astype(np.float32) for name, s in stems.items()}
 
 
-def _voice(score: Score) -> Signal:
+def _voice(song: Composition) -> Signal:
     """Phrases of sung notes with breaths between them."""
-    rng, time = score.rng, score.time
+    rng, time = song.rng, song.time
     pitch, loudness = np.zeros(time), np.zeros(time)
     formants = np.tile(np.array(_VOWELS["a"], float)[None], (time, 1, 1)).transpose(1, 2, 0)
     octave = int(rng.integers(3, 5))
     beat, degree = int(rng.integers(0, 3)), 4
-    while beat < score.beats:
+    while beat < song.beats:
         if rng.random() < 0.22:  # a breath
             beat += int(rng.integers(1, 4))
             continue
         length = int(rng.choice([1, 1, 2]))
         degree = int(np.clip(degree + rng.integers(-2, 3), 0, 9))
-        span = slice(round(beat * score.beat * RATE), min(time, round((beat + length * 0.95) * score.beat * RATE)))
-        pitch[span] = score.hertz(degree, octave)
+        span = slice(round(beat * song.beat * RATE), min(time, round((beat + length * 0.95) * song.beat * RATE)))
+        pitch[span] = song.hertz(degree, octave)
         loudness[span] = rng.uniform(0.6, 1.0)
         vowel = list(_VOWELS.values())[rng.integers(len(_VOWELS))]
         formants[:, :, span] = np.array(vowel, float)[:, :, None]
         beat += length
-    pitch = _glide(np.where(pitch > 0, pitch, score.hertz(4, octave)), 0.03)
+    pitch = _glide(np.where(pitch > 0, pitch, song.hertz(4, octave)), 0.03)
     vibrato = 2 ** (0.35 / 12 * np.sin(2 * np.pi * rng.uniform(4.8, 6.2) * np.arange(time) / RATE))
     formants = np.stack([[_glide(row, 0.04) for row in formant] for formant in formants])
     voiced = _harmonics(pitch * vibrato, formants)
@@ -140,40 +140,40 @@ def _sines(phase: Signal, count: int) -> Iterator[Signal]:
         before, sine = sine, twice_cosine * sine - before
 
 
-def _chords(score: Score) -> Signal:
+def _chords(song: Composition) -> Signal:
     """A struck chord on each half bar: three notes with falling harmonics."""
-    total = np.zeros(score.time)
-    brightness = score.rng.uniform(0.9, 1.5)
-    for beat in range(0, score.beats, 2):
-        length = round(2 * score.beat * RATE)
+    total = np.zeros(song.time)
+    brightness = song.rng.uniform(0.9, 1.5)
+    for beat in range(0, song.beats, 2):
+        length = round(2 * song.beat * RATE)
         seconds = np.arange(length) / RATE
         for third in range(3):
-            hertz = score.hertz(score.degree(beat) + 2 * third, 3)
+            hertz = song.hertz(song.degree(beat) + 2 * third, 3)
             decay, faster = np.exp(-1.15 * seconds), np.exp(-0.35 * seconds)
             for number, sine in enumerate(_sines(2 * np.pi * hertz * seconds, 12), 1):
-                _add(total, beat * score.beat, decay * sine / number**brightness)
+                _add(total, beat * song.beat, decay * sine / number**brightness)
                 decay = decay * faster
     return total
 
 
-def _bass(score: Score) -> Signal:
+def _bass(song: Composition) -> Signal:
     """The root of the chord on each beat, sometimes its octave."""
-    total = np.zeros(score.time)
-    for beat in range(score.beats):
-        seconds = np.arange(round(0.9 * score.beat * RATE)) / RATE
-        hertz = score.hertz(score.degree(beat), int(score.rng.choice([1, 1, 2])))
+    total = np.zeros(song.time)
+    for beat in range(song.beats):
+        seconds = np.arange(round(0.9 * song.beat * RATE)) / RATE
+        hertz = song.hertz(song.degree(beat), int(song.rng.choice([1, 1, 2])))
         wave = sum(np.sin(2 * np.pi * n * hertz * seconds) / n**1.6 for n in range(1, 7))
-        _add(total, beat * score.beat, wave * np.exp(-2.5 * seconds) * np.minimum(1, seconds / 0.005))
+        _add(total, beat * song.beat, wave * np.exp(-2.5 * seconds) * np.minimum(1, seconds / 0.005))
     return total
 
 
-def _drums(score: Score) -> Signal:
+def _drums(song: Composition) -> Signal:
     """Kick on one and three, snare on two and four, hats on the eighths."""
-    rng, total = score.rng, np.zeros(score.time)
+    rng, total = song.rng, np.zeros(song.time)
     seconds = np.arange(round(0.25 * RATE)) / RATE
     kick = np.sin(2 * np.pi * (50 * seconds + 90 / 30 * (1 - np.exp(-30 * seconds)))) * np.exp(-14 * seconds) * 1.4
-    for half in range(2 * score.beats):
-        at = half / 2 * score.beat
+    for half in range(2 * song.beats):
+        at = half / 2 * song.beat
         hat = _band(rng.standard_normal(len(seconds)), 7000, 16000) * np.exp(-60 * seconds)
         _add(total, at, hat * rng.uniform(0.3, 0.7))
         if half % 4 == 0 or (half % 8 == 5 and rng.random() < 0.5):
@@ -185,7 +185,7 @@ def _drums(score: Score) -> Signal:
 
 
 def _add(total: Signal, at: float, sound: Signal) -> None:
-    """Mix a sound in at a time in seconds; what exceeds the song is cut."""
+    """Mix a sound in at a time in seconds; its part beyond the end of the song is cut."""
     start = round(at * RATE)
     end = min(len(total), start + len(sound))
     total[start:end] += sound[: end - start]

@@ -1,4 +1,4 @@
-"""A corpus of our own making: songs rendered in seconds, for the demo, tests, and first steps without any data."""
+"""A synthetic corpus, rendered in seconds: for the demo, tests, and first steps without any data."""
 
 from pathlib import Path
 from typing import Literal
@@ -22,12 +22,12 @@ class Synthetic(DatasetConfig):
     """
 
     name: Literal["synthetic"] = "synthetic"
-    root: Path = Field(default=Path("data/synthetic"), description="where the songs are made")
+    root: Path = Field(default=Path("data/synthetic"), description="folder of the rendered songs")
     train: int = Field(default=10, ge=1, le=1000, description="songs to train on")
     validation: int = Field(default=2, ge=1, le=1000, description="songs to validate on")
     test: int = Field(default=2, ge=1, le=1000, description="songs to test on")
     seconds: float = Field(default=24.0, ge=1, le=600, description="length of a song")
-    seed: int = Field(default=0, ge=0, description="another one gives other songs")
+    seed: int = Field(default=0, ge=0, description="of all that is random in the songs")
 
     def tracks(self, split: str) -> list[Track]:
         """Return the tracks of a split, or of "all"; songs that are not there yet are rendered.
@@ -36,13 +36,11 @@ class Synthetic(DatasetConfig):
             CorpusError: `root` holds songs that were rendered with other settings, or cannot be written.
         """
         self._render()
-        return [track for part in _SPLITS if split in (part, "all") for track in self._tracks(part)]
-
-    def _tracks(self, part: str) -> list[Track]:
-        return Folder(root=self.root / part).tracks("all")
+        parts = [part for part in _SPLITS if split in (part, "all")]
+        return [track for part in parts for track in Folder(root=self.root / part).tracks("all")]
 
     def _render(self) -> None:
-        """Write what is missing: the recipe first, and in each song the mixture last, so that any stop is survived."""
+        """Write missing songs: the recipe first, and in each song the mixture last, so that it can be interrupted."""
         from sepkit.datasets.synthesis import RECIPE, write_song
 
         songs = f"{self.train} + {self.validation} + {self.test} songs of {self.seconds:g} s, seed {self.seed}"
@@ -62,8 +60,6 @@ class Synthetic(DatasetConfig):
             raise CorpusError(f"{self.root}: cannot be written ({error})") from None
 
     def _folders(self) -> list[Path]:
-        parts = [part for part, count in zip(_SPLITS, self._counts(), strict=True) for _ in range(count)]
+        counts = (self.train, self.validation, self.test)
+        parts = [part for part, count in zip(_SPLITS, counts, strict=True) for _ in range(count)]
         return [self.root / part / f"song-{number:03d}" for number, part in enumerate(parts)]
-
-    def _counts(self) -> tuple[int, int, int]:
-        return self.train, self.validation, self.test

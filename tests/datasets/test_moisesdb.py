@@ -310,9 +310,9 @@ def test_a_file_of_splits_may_leave_all_songs_to_training(corpus, tmp_path):
         ("{", "not a file of splits"),
         (f'["{ONE}"]', "not a file of splits"),
         ('{"test": 3}', "not a file of splits"),
-        (f'{{"test": "{ONE}"}}', 'not a file of splits.*"test"'),
+        (f'{{"test": "{ONE}"}}', "not a file of splits.*test: .* is not a list"),
         ('{"test": ["nobody", "noone"]}', "no songs of /.*corpus: nobody, noone"),
-        (f'{{"valid": ["{ONE}"]}}', '"valid" is no split; known: train, validation, test'),
+        (f'{{"valid": ["{ONE}"]}}', '"valid" is none of "train", "validation" or "test"'),
         (f'{{"test": ["{ONE}", "{TWO}"], "validation": ["{TWO}"]}}', f"listed more than once: {TWO}"),
     ],
 )  # fmt: skip

@@ -14,8 +14,7 @@ from sepkit.audio.probe import probe
 from sepkit.audio.read import Piece, read, read_sum
 from sepkit.component import AudioSpec
 from sepkit.data.song import RESIDUAL, files_for, songs_of
-from sepkit.datasets.musdb18 import MUSDB18
-from sepkit.datasets.musdb18hq import MUSDB18HQ
+from sepkit.datasets.musdb import MUSDB18, MUSDB18HQ
 from sepkit.datasets.official import facts_of
 from sepkit.errors import AudioError, CorpusError
 from sepkit.evaluation.reference import load

@@ -4,7 +4,7 @@ import pytest
 
 from sepkit.datasets.folder import Folder
 from sepkit.datasets.moisesdb import MoisesDB
-from sepkit.datasets.musdb18hq import MUSDB18HQ
+from sepkit.datasets.musdb import MUSDB18HQ
 from sepkit.datasets.slakh2100 import Slakh2100
 from sepkit.datasets.split import hashed, split_by_hash, with_validation
 from tests.conftest import write_songs
