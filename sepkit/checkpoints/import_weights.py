@@ -1,4 +1,4 @@
-"""Weights from elsewhere, found in a file of PyTorch and fitted to a network, become a model file of ours."""
+"""Convert weights from a file of PyTorch to a model file."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sepkit.checkpoints import model_file, tensor_file, torch_file
 from sepkit.config import RunConfig
 from sepkit.errors import ConfigError, ModelFileError
 
-# Where training code keeps a network's weights, in the order in which they are looked for.
+# Usual keys of a network's weights in a file, in the order of the search.
 _USUAL_KEYS = (
     "state_dict", "model_state_dict", "model_state", "model", "weights", "network", "net", "params", "state",
 )  # fmt: skip
@@ -20,7 +20,7 @@ _USUAL_KEYS = (
 
 @dataclass(frozen=True)
 class Imported:
-    """What was written: the number of `tensors` and of `parameters` (numbers to train), and what was done to them."""
+    """The file, its numbers of tensors and of parameters, and notes on the conversion."""
 
     path: Path
     tensors: int
@@ -33,7 +33,7 @@ def convert(source: Path, output: Path, config: RunConfig, *, overwrite: bool = 
 
     Raises:
         ConfigError: `output` cannot be the name of the new file.
-        ModelFileError: `source` is missing, corrupt or more than weights, or they do not fit the network.
+        ModelFileError: `source` is missing, corrupt or more than weights, or these do not fit the network.
     """
     _check_output(source, output, overwrite=overwrite)
     with torch.device("meta"):
@@ -68,7 +68,7 @@ def _check_output(source: Path, output: Path, *, overwrite: bool) -> None:
 
 
 def _state_dict(path: Path, tree: Any) -> tuple[str, dict[str, Tensor]]:
-    """Return the names and tensors in `tree`, and the key under which they were ("": at the top)."""
+    """Return the key of the names and tensors in `tree` ("": at the top), and these."""
     if not isinstance(tree, dict):
         raise ModelFileError(f"{path}: holds a {type(tree).__name__}, no weights by name")
     for key, value in [("", tree), *((key, tree.get(key)) for key in _USUAL_KEYS)]:
@@ -85,7 +85,7 @@ def _is_weight(name: Any, weight: Any) -> bool:
 
 
 def _prefix(found: dict[str, Tensor], expected: dict[str, Tensor]) -> str:
-    """Return what all names begin with, such as "module.", if the names fit better without it."""
+    """Return the common prefix of all names, such as "module.", if the names fit better without it."""
     first = next(iter(found))
     prefixes = ["", *(first[: dot.end()] for dot in re.finditer(r"\.", first))]
     shared = [prefix for prefix in prefixes if all(name.startswith(prefix) for name in found)]

@@ -1,4 +1,4 @@
-"""What a network costs, and what a model file says of itself."""
+"""The parameters and FLOPs of a network, and the manifest of a model file."""
 
 import json
 from collections import Counter
@@ -23,7 +23,7 @@ _PROBE_SECONDS = 12.0
 
 
 def describe(subject: Path | str) -> dict[str, Any]:
-    """Return what a file holds and its manifest, or the defaults of a registered model; with parameters and FLOPs.
+    """Return the content and manifest of a file, or the defaults of a registered model; with parameters and FLOPs.
 
     Raises:
         ModelFileError: the file cannot be used.
@@ -47,7 +47,7 @@ def describe(subject: Path | str) -> dict[str, Any]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Return what a file holds, which was found whole: the sha256 is the one in its manifest."""
+    """Return kind, size and dtypes of a file that was verified: the sha256 is the one in its manifest."""
     with safe_open(path, "pt") as file:
         manifest = json.loads(file.metadata()["sepkit"])
         dtypes = Counter(str(file.get_tensor(name).dtype).removeprefix("torch.") for name in file.keys())  # noqa: SIM118
@@ -61,7 +61,7 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """Return plain values with None, as strict JSON has it, for each number that is none."""
+    """Return plain values with None, as strict JSON has it, for NaN and infinity."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -76,7 +76,7 @@ def cost(network: nn.Module, audio: AudioSpec) -> dict[str, Any]:
     """
     network.eval()
     signal = torch.zeros(1, audio.channels, round(_PROBE_SECONDS * audio.sample_rate))
-    lstm = {torch.ops.aten.mkldnn_rnn_layer: _lstm_flops}  # one operation on a CPU, of which the counter knows nothing
+    lstm = {torch.ops.aten.mkldnn_rnn_layer: _lstm_flops}  # one operation on a CPU that the counter lacks
     with FlopCounterMode(display=False, custom_mapping=lstm) as counter, torch.no_grad():
         network(signal)
     return {

@@ -1,4 +1,4 @@
-"""Where the model is that a command means."""
+"""Find the model file of a command."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ def locate(asked: str = "") -> Path:
     """Return the file that `-m` names, else $SEPKIT_MODEL, else the best model of the default run folder, else the one
     that comes with sepkit, and say so.
 
-    A file or run folder comes first; else it may be the name of the model that comes with sepkit, or of a pretrained
+    A file or run folder comes first; otherwise a name is that of the model that comes with sepkit, or of a pretrained
     one, which is fetched.
 
     Raises:
@@ -49,7 +49,7 @@ def locate(asked: str = "") -> Path:
 
 
 def is_here(asked: str) -> bool:
-    """Return whether `asked` is a file, or a run folder with a model."""
+    """Return True if `asked` is a file, or a run folder with a model."""
     return _in_folder(Path(asked)).is_file()
 
 

@@ -1,4 +1,4 @@
-"""A trained model on disk: weights, and a manifest that says how to build the network they belong to.
+"""A trained model on disk: weights, and a manifest from which their network is built.
 
 Nothing in a file can run code: the network is built from validated settings by an installed component.
 """
@@ -38,11 +38,11 @@ class Provider(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a model file says of itself. Unknown keys pass: a state file holds more.
+    """The description of a model in its file. Unknown keys pass: a state file holds more.
 
     Attributes:
         learned_from: The corpora, each with its licence.
-        score: A measured score with its songs, for a person to read.
+        score: A measured score with its songs, as text.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,7 +63,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A loaded file: its manifest, and its sha256. One that exists in memory alone has its `state` instead.
+    """A loaded file: its manifest, and its sha256. A model that exists in memory alone has its `state` instead.
 
     The weights are read when a network is built, as separation without PyTorch needs none.
     """
@@ -187,7 +187,7 @@ def _of_model(values: dict[str, Any], entries: dict[str, Any]) -> dict[str, Any]
 
 
 def parse_manifest(path: Path, values: dict[str, Any]) -> Manifest:
-    """Validate the manifest of a file, or name what it lacks."""
+    """Validate the manifest of a file, or name its faults."""
     try:
         provider = Provider.model_validate(values.get("provider"))
         model = values.get("model")
@@ -218,7 +218,7 @@ def check_weights(path: Path, expected: dict[str, Tensor], found: dict[str, Tens
 
 
 def misfits(expected: dict[str, Tensor], found: dict[str, Tensor]) -> dict[str, str]:
-    """Return {name: what is wrong} where two state dicts differ in names, shapes or dtypes."""
+    """Return {name: fault} for the differences of two state dicts in names, shapes or dtypes."""
 
     def described(tensor: Tensor) -> str:
         return f"{tuple(tensor.shape)} {tensor.dtype}".replace("torch.", "")

@@ -1,4 +1,4 @@
-"""Pretrained models by name: fetched once, verified, and kept in the cache as model files like any other."""
+"""Pretrained models by name: downloaded once, verified, and kept in the cache as model files."""
 
 import json
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ def fetch(name: str, sha256: str = "") -> Path:
 
     Args:
         name: As a plugin offers it.
-        sha256: Of the file whose sha256 nobody has published, if there is one: stated once, by whoever trusts it.
+        sha256: Of a file without a published sha256, if there is one: stated once by the user, who trusts it.
 
     Raises:
         PluginError: no plugin offers it, or two do, or its network's plugin is missing.
         ConfigError: a sha256 is to be stated, or is none.
-        ModelFileError: it cannot be downloaded or written, or is not what was published.
+        ModelFileError: it cannot be downloaded or written, or differs from the published file.
     """
     known = PRETRAINED.get(name).component
     path = place(known)
@@ -50,12 +50,12 @@ def fetch(name: str, sha256: str = "") -> Path:
 
 
 def place(known: Pretrained) -> Path:
-    """Return where the model file of a pretrained model is, once it is made."""
+    """Return the path of the model file of a pretrained model, once it is made."""
     return cache_folder() / "pretrained" / known.name / f"{known.name}.safetensors"
 
 
 def is_made(known: Pretrained) -> bool:
-    """Return whether the model file is there, of the files and for the network that the installed plugin describes."""
+    """Return True if the model file exists, made of the files and for the network of the installed plugin."""
     try:
         with safe_open(place(known), "pt") as file:
             manifest = json.loads(file.metadata()["sepkit"])
@@ -72,7 +72,7 @@ def is_made(known: Pretrained) -> bool:
 
 
 def summary(known: Pretrained) -> dict[str, Any]:
-    """Return what is known of a pretrained model before it is downloaded, as JSON values."""
+    """Return the facts of a pretrained model before its download, as JSON values."""
     return {
         "name": known.name,
         "summary": known.summary,
@@ -89,7 +89,7 @@ def summary(known: Pretrained) -> dict[str, Any]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return what the model file of a pretrained model holds; before it is downloaded, what is known of it.
+    """Return the description of the model file of a pretrained model; before its download, of the model.
 
     Raises:
         PluginError: no plugin offers it, or two do.
@@ -106,7 +106,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def _stated(known: Pretrained, file: WeightFile, sha256: str) -> WeightFile:
-    """Return the file with a checksum: the published one, or else the one that the user states."""
+    """Return the file with its published checksum, or with the one that the user states."""
     if file.is_verified:
         return file
     fetching = command("models", "fetch", known.name, "--sha256", "HEX")

@@ -1,4 +1,4 @@
-"""Files from the network: resumed where a transfer broke off, and given their name only once their sha256 is right."""
+"""Download files: resume an interrupted transfer, and name the file only after its sha256 is verified."""
 
 import os
 import shutil
@@ -39,12 +39,12 @@ class NotFetchedError(OSError):
 def fetch_file(file: WeightFile, folder: Path) -> str:
     """Bring a file into `folder`, which exists, from the first of its places where it is, and return its sha256.
 
-    A file that is there is verified instead, and never changed. What an earlier transfer has left is continued. An
+    An existing file is verified instead, and never changed. An interrupted transfer is resumed. An
     archive that holds the file stays in the folder, for the next file.
 
     Raises:
         NotFetchedError: it is at no place that can be reached, or cannot be written. What has come is kept.
-        ModelFileError: it is not what was published. What was transferred is removed.
+        ModelFileError: it differs from the published file. The transferred file is removed.
     """
     path = folder / file.name
     if path.exists():
@@ -128,7 +128,7 @@ def _cause(error: OSError) -> str:
 def _address(url: str) -> str:
     """Return where a URL is fetched from: the URL, or its place in the mirror that $SEPKIT_MIRROR names.
 
-    For https://<host>/<path> a mirror has <host>/<path>, as `wget -x` lays files out.
+    For https://<host>/<path> a mirror has <host>/<path>, the layout of `wget -x`.
 
     Raises:
         ConfigError: the mirror is no URL.
@@ -142,7 +142,7 @@ def _address(url: str) -> str:
 
 
 def _first(file: WeightFile) -> str:
-    """Return a mark where only the first digits of a checksum are published."""
+    """Return "..." if only the first digits of a checksum are published."""
     return "..." if len(file.sha256) < DIGITS else ""
 
 
@@ -155,7 +155,7 @@ def _digest(path: Path) -> str:
 
 
 def _transfer(url: str, file: WeightFile, partial: Path) -> None:
-    """Append to `partial` what it lacks, and try again where the connection breaks off after some of it has come."""
+    """Append the missing bytes to `partial`, and try again if the connection breaks off after some of them."""
     with transferring(f"Downloading {file.name} ({file.bytes / 1e6:.0f} MB) from {urlsplit(url).netloc}") as tell:
         for left in reversed(range(_ATTEMPTS)):
             before = _size(partial)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-# PyTorch's names of the format's dtypes. Any other one has no name there either.
+# PyTorch's names of the format's dtypes; PyTorch has no others.
 _DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
     "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
@@ -49,12 +49,12 @@ class StoredTensor(NamedTuple):
         import torch
 
         dtype: torch.dtype = getattr(torch, self.dtype)
-        if not self.data.size:  # which cannot be viewed as something else
+        if not self.data.size:  # an empty array has no views
             return torch.empty(self.shape, dtype=dtype)
         return torch.from_numpy(self.data).view(dtype).reshape(self.shape)
 
     def is_finite(self) -> bool:
-        """Return False for floating-point numbers among which there is NaN or infinity."""
+        """Return False for floating-point numbers with NaN or infinity among them."""
         if self.dtype not in _EXPONENTS:
             return True
         kind, exponent = _EXPONENTS[self.dtype]
@@ -63,9 +63,9 @@ class StoredTensor(NamedTuple):
 
 
 class StoredTensors:
-    """Context manager: an open file, of which each tensor is read when it is asked for, and its metadata.
+    """Context manager: an open file, whose tensors are read on access, and its metadata.
 
-    Tensors are copies: a mapped file that is cut short would kill the process.
+    Tensors are copies: truncation of a mapped file would kill the process.
 
     Raises:
         SafetensorError, ValueError, OSError: not a safetensors file, or it cannot be read.

@@ -1,4 +1,4 @@
-"""safetensors files with one JSON manifest and a sha256 over everything: a file is whole, or it is refused.
+"""safetensors files with one JSON manifest and a sha256 over everything: incomplete files are refused.
 
 The format has no checksum of its own, and most flipped bits in it would load as slightly wrong weights.
 """
@@ -42,7 +42,7 @@ def write(path: Path, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> N
 
 
 def stage(commit: Commit, path: Path, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> None:
-    """As `write`, among other files of a commit. What was written is read again before it may replace anything."""
+    """As `write`, among other files of a commit. The file is read again before it may replace anything."""
     # Copies, as tensors that share memory are refused.
     whole = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     content = {"format": FORMAT, **manifest}
@@ -58,7 +58,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the manifest and the tensors of `path`.
 
     Raises:
-        ModelFileError: no such file, not a sepkit file, a newer format, or its content is not what was written.
+        ModelFileError: no such file, not a sepkit file, a newer format, or its content differs from its checksum.
     """
     tensors: dict[str, Tensor] = {}
     manifest = verify(path, lambda name, stored: tensors.update({name: stored.tensor()}))

@@ -1,4 +1,4 @@
-"""PyTorch's own files (.pth, .pt, .ckpt) from elsewhere: looked through first, then loaded.
+"""PyTorch's own files (.pth, .pt, .ckpt) from untrusted sources: checked first, then loaded.
 
 Such a file is a zip of stored entries: raw storages `data/0`, `data/1`, ..., and `data.pkl`, a pickle that makes
 tensors of them. A pickle can name any function of any package; a compressed entry, a claimed size or a stride can ask
@@ -29,13 +29,13 @@ _ENTRY = re.compile(
 _ZIP = b"PK\3\4"
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _PLAIN = 0x8 | 0x800  # sizes are written again after the bytes; names are UTF-8
-_FOLDER = 0x10  # of such an entry PyTorch reads nothing, and hands out memory as it finds it
+_FOLDER = 0x10  # PyTorch returns uninitialised memory for such an entry
 
 
 def load(path: Path, *, old: bool = False) -> Any:
-    """Return what a file of PyTorch holds: dicts, lists, numbers, text and tensors, and nothing else.
+    """Return the content of a file of PyTorch: dicts, lists, numbers, text and tensors, and nothing else.
 
-    `old` lets the format pass that PyTorch wrote before 1.6, too: for downloads whose checksum is known.
+    `old` also accepts the format before PyTorch 1.6: for downloads with a known checksum.
 
     Raises:
         ModelFileError: the file is missing or corrupt, or holds more than a state dict needs. Nothing in it was run.
@@ -54,7 +54,7 @@ def load(path: Path, *, old: bool = False) -> Any:
         raise
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error})") from None
-    except Exception as error:  # noqa: BLE001  the text of torch's own errors gives advice that is not ours
+    except Exception as error:  # noqa: BLE001  torch's own errors give unsafe advice
         raise ModelFileError(f"{path}: PyTorch cannot load it ({type(error).__name__}). {ADVICE}") from None
 
 
@@ -73,7 +73,7 @@ def _check(path: Path, file: IO[bytes]) -> None:
 
 
 def _check_ends(path: Path, file: IO[bytes], size: int) -> None:
-    """Refuse a file at whose ends two readers might see different zips.
+    """Refuse a file whose ends two readers might take for different zips.
 
     It starts with an entry, and ends with the directory of all entries, [zip64 end, 56 bytes] [zip64 locator, 20 bytes]
     where there are any, and [end, 22 bytes].
@@ -112,7 +112,7 @@ def _checked_entries(path: Path, entries: list[ZipInfo], size: int) -> dict[str,
 
 
 def _flaw(entry: ZipInfo, name: str, size: int) -> str:
-    """Return what is wrong with an entry, or an empty string."""
+    """Return the fault of an entry, or an empty string."""
     if not _ENTRY.fullmatch(name) or entry.filename != entry.orig_filename:
         return "is none that torch.save writes"
     if entry.compress_type != ZIP_STORED:

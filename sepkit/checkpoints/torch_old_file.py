@@ -1,4 +1,4 @@
-"""The format of PyTorch before 1.6, looked through before PyTorch reads it.
+"""The format of PyTorch before 1.6, checked before PyTorch reads it.
 
 Five pickles one after the other: a magic number, the number of the format, facts about the machine, the tree of
 weights, and the keys of its storages; then each storage in the order of these keys, its count of numbers (int64, little

@@ -15,7 +15,7 @@ import torch
 
 from sepkit.errors import ModelFileError, reason
 
-ADVICE = 'Nothing in it was run. Ask its author for the weights alone: torch.save(model.state_dict(), "weights.pth")'
+ADVICE = 'Nothing in it was run. Get the weights alone: torch.save(model.state_dict(), "weights.pth")'
 _MOST_DIMENSIONS = 16
 
 _STORAGES = {
@@ -47,7 +47,7 @@ def check_pickle(path: Path, content: bytes, sizes: Mapping[str, int]) -> None:
 
 
 def storages(path: Path, content: bytes) -> dict[str, tuple[torch.dtype, int]]:
-    """As `check_pickle`, where only the pickle tells the sizes: return the dtype and count of numbers of each storage.
+    """As `check_pickle`, if only the pickle has the sizes: return the dtype and count of numbers of each storage.
 
     Raises:
         ModelFileError: unpickling `content` would make more than plain data, and tensors within these storages.
@@ -59,7 +59,7 @@ def storages(path: Path, content: bytes) -> dict[str, tuple[torch.dtype, int]]:
 
 
 def _check_globals(path: Path, content: bytes) -> None:
-    """Refuse a pickle that names what no state dict needs, before anything else in it is looked at."""
+    """Refuse a pickle with a global that no state dict needs, before any other check."""
     for name in _globals(path, content):
         if name not in _GLOBALS:
             raise ModelFileError(
@@ -113,10 +113,10 @@ class _Weight:
 
 
 class _Outline:
-    """Follows a pickle with stand-ins for storages and tensors, and refuses what a state dict does not do."""
+    """Follows a pickle with stand-ins for storages and tensors, and refuses steps that a state dict does not need."""
 
     def __init__(self, path: Path, sizes: Mapping[str, int] | None) -> None:
-        """`sizes` of the entries in bytes; None where the pickle itself tells them."""
+        """`sizes` of the entries in bytes; None if the pickle itself holds them."""
         self._path = path
         self._sizes = sizes
         self._storages: dict[str, _Storage] = {}
@@ -134,7 +134,7 @@ class _Outline:
 
     @property
     def storages(self) -> dict[str, tuple[torch.dtype, int]]:
-        """The dtype and count of numbers of each storage that was asked for."""
+        """The dtype and count of numbers of each storage in use."""
         return {key: (storage.dtype, storage.numel) for key, storage in self._storages.items()}
 
     def _step(self, name: str, argument: Any) -> None:

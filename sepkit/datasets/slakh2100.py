@@ -102,7 +102,7 @@ class Slakh2100(DatasetConfig):
         return "train" if number <= 1500 else "validation" if number <= 1875 else "test"
 
     def _song(self, folder: Path, programs: dict[str, Program]) -> Track:
-        """Return the song of a folder, by its files: the flags and the `audio_dir` in the metadata are wrong in some."""
+        """Return the song of a folder, by its files: flags and `audio_dir` in the metadata are wrong in some songs."""
         files: dict[str, list[AudioFile]] = defaultdict(list)
         entries: dict[str, str] = {}
         place = folder / "stems"

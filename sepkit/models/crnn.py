@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 EXTENSION_HZ = 2000.0
-"""Width of the top of the trained band, from whose mean mask follows the mask above it."""
+"""Width of the top of the trained band, whose mean mask decides the mask above it."""
 
 
 class CRNN(ModelConfig):
     """Convolutional recurrent network that estimates a mask on the magnitude and keeps the mixture's phase.
 
-    A CNN encoder compresses frequency (and halves the frame rate twice), a bidirectional GRU follows the song, a
+    A CNN encoder compresses frequency (and halves the frame rate twice), a bidirectional GRU runs over time, a
     transposed-CNN decoder returns to the spectrogram; skips from encoder to decoder are added.
     """
 
@@ -45,7 +45,7 @@ class CRNN(ModelConfig):
         if self.n_fft % 2 or (self.n_fft // 2) % total:
             raise ValueError(f"n_fft / 2 = {self.n_fft / 2:g} must be a multiple of all frequency strides, {total}")
         if self.hop_length > self.n_fft // 2:
-            raise ValueError(f"hop_length must be at most n_fft / 2 = {self.n_fft // 2}, or samples get lost")
+            raise ValueError(f"hop_length must be at most n_fft / 2 = {self.n_fft // 2}, or samples are lost")
         return self
 
     def build(self, audio: AudioSpec) -> nn.Module:
@@ -65,7 +65,7 @@ class CRNN(ModelConfig):
         return CRNNFront(*self._stft_at(trained, wanted), self.n_fft // 2, self.extension_bins(trained))
 
     def extension_bins(self, trained: AudioSpec) -> int:
-        """Return how many bins are the top of the trained band, which the mask above it follows."""
+        """Return the number of bins at the top of the trained band, which decide the mask above it."""
         return max(1, round(EXTENSION_HZ * self.n_fft / trained.sample_rate))
 
     def _stft_at(self, trained: AudioSpec, wanted: AudioSpec) -> tuple[int, int]:

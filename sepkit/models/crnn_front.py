@@ -1,4 +1,4 @@
-"""All of the CRNN but its mask network, in numpy. `crnn_network` gives the same numbers, and explains the shapes."""
+"""The CRNN without its mask network, in numpy. `crnn_network` gives the same numbers, and explains the shapes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CRNNFront:
     """Mixture [B, C, time] -> estimates [B, S, C, time], with a mask network [B, 1, F, T] -> [B, S, F, T]."""
 
     def __init__(self, n_fft: int, hop_length: int, bins: int, extension_bins: int) -> None:
-        """`bins` are those of the mask network, and `extension_bins` the highest ones, which the mask above follows."""
+        """`bins` are those of the mask network, and `extension_bins` the highest ones, which decide the mask above."""
         self._transform = Transform(n_fft, hop_length)
         self._bins = bins
         self._extension_bins = extension_bins
@@ -38,7 +38,7 @@ class CRNNFront:
         return magnitude
 
     def _masked(self, mixture: Samples, mask: Samples) -> Samples:
-        """[C, time], [S, F, T] -> [S, C, time]; above the mask, its top as a share of energy goes on."""
+        """[C, time], [S, F, T] -> [S, C, time]; above the mask, its top continues as a share of energy."""
         top = _as_share_of_energy(mask[:, -self._extension_bins :].mean(1))[:, None, :, None]
 
         def change(part: slice, spectra: Spectra) -> Spectra:

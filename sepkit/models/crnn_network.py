@@ -20,7 +20,7 @@ from sepkit.models.crnn import CRNN
 from sepkit.models.gru import BidirectionalGRU
 from sepkit.models.stft import magnitudes, masked
 
-# Where log1p bends: magnitudes below 1 / COMPRESSION (-60 dB of full scale) stay linear.
+# Magnitudes below 1 / COMPRESSION (-60 dB of full scale) stay linear under log1p.
 COMPRESSION = 1000.0
 
 
@@ -102,7 +102,7 @@ class MaskNetwork(nn.Module):
 
 
 def _as_share_of_energy(mask: Tensor) -> Tensor:
-    """Make a share of the magnitudes of a sound and the rest one of their energies, which is the surer of the two.
+    """Turn a share of magnitudes into the share of energies that follows from it.
 
     Of the policies that were compared on real songs it was the best for the target; see docs/results.md.
     """

@@ -1,8 +1,8 @@
-"""A bidirectional GRU whose training on a CPU is not eaten by small kernels.
+"""A bidirectional GRU that trains on a CPU without many small kernels.
 
 torch's own CPU kernels run each direction and each step apart, and in the backward pass multiply out the gradient of
 the recurrent weights once a step. Here both directions advance together as one batched product, and the backward pass
-keeps only what is truly recurrent in its loop: with A_t the derivatives of the gates with respect to the state,
+keeps only the recurrent part in its loop: with A_t the derivatives of the gates with respect to the state,
 
     dg_t = dh_t * A_t,    dh_{t-1} = dh_t * z_t + dg_t W_hh,
 
@@ -20,7 +20,7 @@ from torch.nn import functional
 class BidirectionalGRU(nn.GRU):
     """`torch.nn.GRU` with batch_first and bidirectional set: [batch, time, input] -> [batch, time, 2 * hidden].
 
-    On a GPU, and wherever no gradient is wanted, torch's own kernels run.
+    On a GPU, and without gradients, torch's own kernels run.
     """
 
     def __init__(self, inputs: int, hidden: int, layers: int, dropout: float) -> None:
@@ -47,7 +47,7 @@ class BidirectionalGRU(nn.GRU):
             for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
         time = x.transpose(0, 1)
-        both = torch.stack([time, time.flip(0)], 1)  # the second direction hears the song backwards
+        both = torch.stack([time, time.flip(0)], 1)  # the second direction runs backwards
         gates = torch.einsum("tdbi,dgi->tdbg", both, w_ih) + b_ih[:, None]
         states: Tensor = _Recurrence.apply(gates, w_hh, b_hh)
         return torch.cat([states[:, 0], states[:, 1].flip(0)], -1).transpose(0, 1)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Spectra = np.ndarray[Any, np.dtype[np.complex64]]
 
-# Samples of the frames that pass together.
+# Samples of the frames that are transformed together.
 _AT_ONCE = 2**16
 
 
@@ -31,7 +31,7 @@ class Transform:
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
 
     def frame_count(self, time: int) -> int:
-        """Return how many frames a signal of so many samples has."""
+        """Return the number of frames of a signal of `time` samples."""
         return 1 + (time + self.n_fft // 2 * 2 - self.n_fft) // self.hop_length
 
     def spectra(self, signal: Samples) -> Iterator[tuple[slice, Spectra]]:
@@ -49,7 +49,7 @@ class Transform:
     def filtered(self, signal: Samples, change: Callable[[slice, Spectra], Spectra]) -> Samples:
         """Return the signal [..., time] whose frames come closest to changed ones.
 
-        `change` gets frames and spectra as from `spectra`; what it returns may have other dimensions before the frames.
+        `change` gets frames and spectra as from `spectra`; its result may have other dimensions before the frames.
         """
         total = Overlapping(self, signal.shape[-1])
         for part, spectra in self.spectra(signal):
@@ -63,7 +63,7 @@ class Transform:
         return frames
 
     def weight(self, time: int) -> NDArray[np.float32]:
-        """Return the sum of all squared windows, as rows of one hop each, for a signal of so many samples."""
+        """Return the sum of all squared windows, as rows of one hop each, for a signal of `time` samples."""
         count = self.frame_count(time)
         squares = np.zeros((-(-self.n_fft // self.hop_length), self.hop_length), np.float32)
         squares.reshape(-1)[: self.n_fft] = self._window**2

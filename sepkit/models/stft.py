@@ -4,8 +4,8 @@ The same numbers as `torch.stft` and `torch.istft`, but frames come before bins:
 memory in its order, which takes a third of the time on a CPU. D. Griffin, J. Lim, "Signal estimation from modified
 short-time Fourier transform", IEEE TASSP 1984.
 
-Where no gradient is wanted, some frames at a time pass all steps, from signal to signal: they stay in the cache of a
-core, and no spectrum is ever in memory as a whole.
+Without gradients, some frames at a time pass all steps, from signal to signal: they stay in the cache of a core, and no
+spectrum is ever in memory as a whole.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Frames that pass together.
+# Frames that are transformed together.
 _AT_ONCE = 128
 
 
@@ -49,12 +49,12 @@ def masked(signal: Tensor, mask: Tensor, window: Tensor, hop: int) -> Tensor:
 
 
 def _abs(bins: Tensor) -> Tensor:
-    """The root of the squares, in half the time of one that minds numbers beyond 1e19; it has no gradient at 0."""
+    """Return the root of the squares, in half the time of `abs`, for numbers below 1e19; it has no gradient at 0."""
     return bins.real.square().add_(bins.imag.square()).sqrt_()
 
 
 def _frames(signal: Tensor, window: Tensor, hop: int) -> Tensor:
-    """[..., time] -> [..., frame, sample], seen in the signal and not copied."""
+    """[..., time] -> [..., frame, sample], a view of the signal."""
     around = len(window) // 2
     return functional.pad(signal.float(), (around, around)).unfold(-1, len(window), hop)
 
@@ -66,7 +66,7 @@ def _parts(frames: Tensor) -> Iterator[slice]:
 
 
 def _overlap(total: Tensor, frames: Tensor, window: Tensor, first: int) -> None:
-    """Weigh frames [..., frame, sample], and add them to `total`, each a hop later than the one before.
+    """Multiply frames [..., frame, sample] by the window, and add them to `total`, each a hop after the last.
 
     `total` is a signal [..., row, sample] as rows of one hop each, so row r of each frame is added at once.
     """
