@@ -100,7 +100,7 @@ def check(config: RunConfig, workers: int) -> Check:
     """
     tracks = [(d.name, split, track) for d in config.datasets for split in SPLITS for track in d.tracks(split)]
     sounds, errors = known_sounds((file for *_, track in tracks for _, file in _files(track)), workers)
-    found = {**sounds, **errors}
+    found: dict[AudioFile, Sound | SepkitError] = {**sounds, **errors}
     songs = [
         CheckedSong(name, split, track, [(stem, file, found[file]) for stem, file in _files(track)])
         for name, split, track in tracks
