@@ -1,4 +1,4 @@
-"""What plugin authors and users import. Never imports torch.
+"""The public names for plugin authors and users. Importing them never imports torch.
 
 Names are imported when they are asked for, as `sepkit --help` and the process that decodes need none of them.
 """

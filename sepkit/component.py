@@ -51,7 +51,7 @@ def reject_unknown_keys(data: Any, known: dict[str, Any]) -> None:
 
 @pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class AudioSpec:
-    """What a network hears and estimates: rate in Hz, channel count, and the names of its sources in output order."""
+    """The input and output of a network: rate in Hz, channel count, and the names of its sources in output order."""
 
     sample_rate: int = Field(default=22050, ge=LOWEST_RATE, le=HIGHEST_RATE, description="Hz")
     channels: int = Field(default=1, ge=1, le=MOST_CHANNELS, description="1: mono, 2: stereo")
@@ -193,14 +193,14 @@ class AugmentationConfig(Component):
 
     @property
     def stretch(self) -> float:
-        """How many times as long as its output its input must be, at most. 1 unless it changes the tempo."""
+        """The largest ratio of input to output length; 1 unless it changes the tempo."""
         return 1.0
 
     @abstractmethod
     def build(self, audio: AudioSpec) -> Augmentation:
         """Return (stems, mixture, rng) -> (stems, mixture).
 
-        Stems are [source, channel, time], what is no source last; the mixture is [channel, time]. Inputs stay as they
-        are. All randomness comes from `rng`, a `numpy.random.Generator`. Where `stretch` is above 1, the output may be
-        shorter than the input by that factor; a chunk is cut to its length after the last augmentation.
+        Stems are [source, channel, time], the sum of all that is no source last; the mixture is [channel, time]. Inputs
+        stay as they are. All randomness comes from `rng`, a `numpy.random.Generator`. If `stretch` is above 1, the
+        output may be shorter than the input by that factor; a chunk is cut to its length after the last augmentation.
         """

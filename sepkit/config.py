@@ -41,10 +41,10 @@ def _only(name: str) -> Any:
 
 
 class RunConfig(Section):
-    """A whole run: what to hear, learn from, learn with, and how to separate afterwards."""
+    """A whole run: signals, datasets, network, losses, training and separation."""
 
-    seed: int = Field(default=0, ge=0, lt=2**63, description="of all that is random in a run")
-    audio: AudioSpec = Field(default=AudioSpec(), description="what the network hears and estimates")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="of everything random in a run")
+    audio: AudioSpec = Field(default=AudioSpec(), description="signals of the network: rate, channels and sources")
     datasets: tuple[AnyDataset, ...] = Field(
         default_factory=lambda: _only("folder"), min_length=1, description='corpora to learn from; by default "folder"'
     )
@@ -96,7 +96,7 @@ _LISTS = ("datasets", "losses", "metrics", "augmentations")
 
 @dataclass(frozen=True, slots=True)
 class Shortcuts:
-    """What the command line has short options for; None leaves the config as it is."""
+    """Values that the command line has short options for; None leaves the config as it is."""
 
     data_dir: Path | None = None
     target: str | None = None

@@ -1,4 +1,4 @@
-"""The whole way on songs of our own making: render, train, separate a held-out song, evaluate."""
+"""The whole way on synthetic songs: render, train, separate a held-out song, evaluate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _SONGS = {"train": 10, "validation": 1, "test": 1, "seconds": 20.0}
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """Where the results of the demo are."""
+    """The files and scores of the demo."""
 
     model: Path
     mixture: Path
@@ -33,14 +33,14 @@ class DemoResult:
 
 
 def train_demo(folder: Path, device: torch.device, epochs: int | None, say: Callable[[str], None]) -> Outcome:
-    """Train `tiny-cpu` on the synthetic corpus in `folder`. A demo of the same settings that was stopped goes on.
+    """Train `tiny-cpu` on the synthetic corpus in `folder`. Resume a demo of the same settings.
 
     Raises:
         ConfigError: `folder` holds a run of something else.
     """
     config, run = demo_config(folder, epochs), RunDirectory(folder / "checkpoints")
     if run.used() and not (folder / "songs" / "recipe.txt").exists():
-        raise ConfigError(f"{folder} holds a run that is not the demo's; give another --output-dir")
+        raise ConfigError(f"{folder} holds a run that is not of the demo; give another --output-dir")
     say(f"Rendering songs in {folder / 'songs'}")
     config.datasets[0].tracks("all")
     say(f"Training a model for {', '.join(config.audio.sources)}")
@@ -49,7 +49,7 @@ def train_demo(folder: Path, device: torch.device, epochs: int | None, say: Call
 
 
 def score_demo(folder: Path, device: torch.device, say: Callable[[str], None]) -> DemoResult:
-    """Separate and score a song that the trained model never heard, whatever an earlier demo has left."""
+    """Separate and score a song of the test split; replace the files of an earlier demo."""
     config, model = demo_config(folder), RunDirectory(folder / "checkpoints").best_model
     track = config.datasets[0].tracks("test")[0]
     separator = Separator(model_file.load(model), device)
@@ -72,7 +72,7 @@ def demo_config(folder: Path, epochs: int | None = None) -> RunConfig:
 
 
 def _same(file: Path, config: RunConfig) -> bool:
-    """Return whether a run's config is this one; the songs may lie elsewhere, or be spelled otherwise."""
+    """Return True if the config of a run is this one, whatever the path of its songs."""
     try:
         return configs.load(file).model_copy(update={"datasets": config.datasets}) == config
     except ConfigError:
@@ -80,6 +80,6 @@ def _same(file: Path, config: RunConfig) -> bool:
 
 
 def _tiny_cpu() -> Path:
-    """An installed package carries the file inside; a source tree has it among its configs."""
+    """Return the path of the config, in an installed package or in a source tree."""
     packaged = Path(__file__).with_name("tiny-cpu.toml")
     return packaged if packaged.exists() else Path(__file__).parent.parent / "configs" / "tiny-cpu.toml"

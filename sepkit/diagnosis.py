@@ -1,4 +1,4 @@
-"""What works on this machine, what is missing, and how to get it."""
+"""Check packages, devices, formats and plugins of this machine, with a way to get each that is missing."""
 
 import platform
 import shutil
@@ -13,15 +13,13 @@ from typing import Literal
 from sepkit.errors import reason
 from sepkit.plugins import builtin, external
 
-# Packages that everything needs, and that must import.
+# Packages that must import.
 _REQUIRED = ("torch", "torchaudio", "av", "soundfile", "safetensors", "pydantic", "numpy", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. "missing" is optional, "refused" is a plugin for another sepkit; only "broken" is a
-    fault.
-    """
+    """One check. "missing" is optional, "refused" is a plugin for another sepkit; only "broken" is a fault."""
 
     name: str
     state: Literal["ok", "missing", "refused", "broken"]
@@ -29,7 +27,7 @@ class Check:
 
 
 def diagnose() -> list[Check]:
-    """Return all checks. Never raises: what fails becomes a check."""
+    """Return all checks. An exception becomes a check that is broken."""
     return [
         Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Check("sepkit", "ok", version("sepkit")),

@@ -38,4 +38,4 @@ def sepkit_augmentations() -> list[type[AugmentationConfig]]:  # type: ignore[em
 
 @hookspec
 def sepkit_pretrained() -> list[Pretrained]:  # type: ignore[empty-body]
-    """Return descriptions of pretrained weights. Nothing is downloaded before somebody uses one by its name."""
+    """Return descriptions of pretrained weights. Nothing is downloaded before one is used by its name."""

@@ -1,8 +1,7 @@
 """Discovers, loads, isolates and names plugins. Knows nothing of configs.
 
-The built-in plugin is registered like any other, but first and alone: entry points are imported only when somebody
-asks for a name that is not built in, or for a listing. A plugin whose distribution does not want the sepkit that runs
-is not imported at all.
+The built-in plugin is registered like any other, but first and alone: entry points are imported only for a name
+that is not built in, or for a listing. A plugin whose distribution requires another sepkit is not imported at all.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ DISABLE = "SEPKIT_DISABLE_PLUGINS"
 
 
 class Offer(Protocol):
-    """What hooks return: classes of components, and descriptions of pretrained weights."""
+    """An object that hooks return: a class of components, or a description of pretrained weights."""
 
     def registered_name(self) -> str:
-        """Return the name under which it is asked for."""
+        """Return its name in configs and commands."""
 
 
 O = TypeVar("O", bound=Offer, covariant=True)  # noqa: E741, PLC0105  named for what it stands for
@@ -63,9 +62,9 @@ PACKAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plugin that was found: who ships it, and why it is not used, if it is not.
+    """A plugin that was found: its distribution, and the reason if it is not used.
 
-    "disabled" by the user, "refused" as it does not want the sepkit that runs, or "broken".
+    "disabled" by the user, "refused" as it requires another sepkit, or "broken".
     """
 
     distribution: str
@@ -98,7 +97,7 @@ BUILTIN = Plugin("sepkit", version("sepkit"), "builtin")
 
 @cache
 def builtin() -> tuple[pluggy.PluginManager, tuple[Plugin, ...]]:
-    """Return the manager that holds what sepkit itself ships."""
+    """Return the manager of the components of sepkit itself."""
     manager = _manager()
     manager.register(import_module("sepkit.builtin"), name=BUILTIN.id)  # tests check it: to check imports everything
     return manager, (BUILTIN,)
@@ -129,9 +128,9 @@ def unused(distribution: str) -> Plugin | None:
 
 
 def how_to_get(name: str) -> str:
-    """Return a sentence about the package of sepkit that provides a component or pretrained model and is not installed.
+    """Return a sentence that names the missing package of sepkit with a component or pretrained model, or "".
 
-    Where the name is none of theirs, it is about the closest one, or empty.
+    A name that no package has stands for the closest one.
     """
     absent = {
         known: package
@@ -152,7 +151,7 @@ def install(package: str, version: str = "") -> str:
 
 
 def provided(manager: pluggy.PluginManager, found: tuple[Plugin, ...], hook: str) -> list[Entry[Any]]:
-    """Call one hook of the plugins in `found` and return what they offer, with its origin."""
+    """Call one hook of the plugins in `found` and return its results, with their origin."""
     by_id = {plugin.id: plugin for plugin in found}
     impls = [impl for impl in getattr(manager.hook, hook).get_hookimpls() if impl.plugin_name in by_id]
     return [Entry(component, by_id[impl.plugin_name]) for impl in impls for component in impl.function()]
@@ -175,13 +174,13 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> Plugin:
         _register(manager, plugin, entry.load())
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001  a stranger's module may raise anything, SystemExit included
+    except BaseException as error:  # noqa: BLE001  a plugin's module may raise anything, SystemExit included
         return replace(plugin, error=reason(error), state="broken")
     return plugin
 
 
 def _unwanted(distribution: Distribution) -> str:
-    """Return why a distribution does not want the sepkit that runs, or nothing if it does."""
+    """Return the reason if a distribution requires another sepkit, else ""."""
     from packaging.utils import canonicalize_name
 
     wanted = [r for r in map(_requirement, distribution.requires or ()) if r and canonicalize_name(r.name) == "sepkit"]
@@ -190,14 +189,14 @@ def _unwanted(distribution: Distribution) -> str:
     if not excluding:
         return ""
     return (
-        f"it wants sepkit{excluding[0].specifier}, and this is sepkit {BUILTIN.version}. Install a version of it that "
-        f"fits: pip install --upgrade {distribution.name}; or the sepkit that it wants: "
+        f"it requires sepkit{excluding[0].specifier}, and this is sepkit {BUILTIN.version}. Install a version that "
+        f"fits: pip install --upgrade {distribution.name}; or the sepkit that it requires: "
         f"pip install 'sepkit{excluding[0].specifier}'"
     )
 
 
 def _requirement(text: str) -> Requirement | None:
-    """Return what a line of a distribution's metadata asks for; None if it is no valid line, which pip has let pass."""
+    """Return the requirement in a line of metadata; None if the line is invalid, which pip lets pass."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:

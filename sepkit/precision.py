@@ -1,4 +1,4 @@
-"""How PyTorch computes: in which precision, and with how many threads."""
+"""The precision and threads of PyTorch."""
 
 import threading
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
-"""Five registries: the name of a component -> its class and the plugin that provides it; and one more of pretrained
-weights: their name -> their description. Never builds or downloads anything.
+"""Five registries: the name of a component -> its class and plugin; and one of pretrained weights: their name -> their
+description. They never build or download anything.
 
 Built-ins are looked up first; third-party packages are imported only for names that are not built in. A plugin never
 shadows a built-in, and two plugins that offer one name are an error as soon as that name is asked for.
@@ -25,17 +25,17 @@ C = TypeVar("C", bound=Component)
 
 
 class Registry(Generic[O]):
-    """What plugins offer through one hook, by name."""
+    """The results of one hook of all plugins, by name."""
 
     def __init__(self, kind: str, hook: str) -> None:
         self.kind = kind
         self._hook = hook
 
     def get(self, name: str) -> Entry[O]:
-        """Return what is called `name`.
+        """Return the entry of a name.
 
         Raises:
-            PluginError: nobody offers it, or two plugins do.
+            PluginError: no plugin has it, or two have.
         """
         matches = [e for e in self._builtin() if e.name == name] or [e for e in self._external() if e.name == name]
         if not matches:
@@ -48,12 +48,12 @@ class Registry(Generic[O]):
         return matches[0]
 
     def entries(self) -> list[Entry[O]]:
-        """Return all that can be asked for, built-ins first, and what is in conflict among plugins."""
+        """Return all entries, built-ins first; names that two plugins have occur twice."""
         names = {e.name for e in self._builtin()}
         return self._builtin() + [e for e in self._external() if e.name not in names]
 
     def shadowed(self) -> list[Entry[O]]:
-        """Return what plugins offer under the name of a built-in. It is never used."""
+        """Return the entries of plugins under the name of a built-in, which are never used."""
         names = {e.name for e in self._builtin()}
         return [e for e in self._external() if e.name in names]
 

@@ -86,7 +86,7 @@ def test_a_model_file_without_its_plugin_names_the_package_and_how_to_get_it(une
 @pytest.mark.parametrize(
     ("source", "requires", "disabled", "said"),
     [
-        ("", "sepkit>=99", "", "refused: it wants sepkit>=99, and this is sepkit "),
+        ("", "sepkit>=99", "", "refused: it requires sepkit>=99, and this is sepkit "),
         ("raise SystemExit(3)", "", "", "broken: SystemExit: 3"),
         ("", "", "SepKit-UNet", "disabled: it stands in SEPKIT_DISABLE_PLUGINS"),
     ],
@@ -255,7 +255,7 @@ def test_a_plugin_for_another_sepkit_is_refused_with_a_sentence_and_not_imported
     listed = sepkit("plugins", "list", "--json")
     assert listed.code == 0
     (warning,) = listed.err.splitlines()
-    for part in ("sepkit-old 4.5", f"it wants {said}", f"this is sepkit {plugins.BUILTIN.version}", "pip install"):
+    for part in ("sepkit-old 4.5", f"it requires {said}", f"this is sepkit {plugins.BUILTIN.version}", "pip install"):
         assert part in warning
     rows = {row["distribution"]: row for row in listed.json["plugins"]}
     assert rows["sepkit-old"]["error"] in warning
@@ -270,7 +270,7 @@ def test_the_doctor_lists_a_refused_plugin_as_refused_and_finds_no_fault(install
     done = sepkit("doctor", "--json")
     check = next(c for c in done.json["checks"] if c["name"] == "plugin sepkit-old:old")
     assert check["state"] == "refused"
-    assert "it wants sepkit>=99" in check["detail"]
+    assert "it requires sepkit>=99" in check["detail"]
     assert done.code == 0
 
 
@@ -279,7 +279,7 @@ def test_asking_for_what_a_refused_plugin_offers_is_one_line_and_exit_2(install_
     done = sepkit("train", small_config, "--data-dir", songs, "--set", 'model={name="old"}')
     assert done.code == 2
     warning, error = done.err.splitlines()
-    assert "it wants sepkit>=99" in warning
+    assert "it requires sepkit>=99" in warning
     assert error.startswith("Error: ")
     assert "Not loaded: sepkit-old" in error
     assert "Traceback" not in done.err

@@ -22,12 +22,12 @@ from sepkit.cli.verb import run
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="sepkit")
 def sepkit() -> None:
-    """Music source separation: train your own separator, and use it.
+    """Music source separation: train your own separator and use it.
 
     \b
     First steps:
-      sepkit demo                          the whole way in minutes, nothing downloaded
-      sepkit train configs/vocals.toml     learn from data/train/<song>/{mixture,vocals}.wav
+      sepkit demo                          the whole way in minutes, without any download
+      sepkit train configs/vocals.toml     train on data/train/<song>/{mixture,vocals}.wav
       sepkit separate song.mp3             write separated/song/{vocals,accompaniment}.wav
     """  # noqa: D301  click reads the escape
 

@@ -14,8 +14,8 @@ def compare(files: tuple[str, ...], metrics: str) -> Report:
     """Compare evaluations song by song: each summary.json, or the folder that it is in, with the first.
 
     Where one has the scores of several models, a colon and a label say which is meant:
-    `sepkit compare evaluation:old evaluation:new`. What is not the same metric, or not of the same songs, is
-    refused.
+    `sepkit compare evaluation:old evaluation:new`. Other metrics or other
+    songs are refused.
     """
     from sepkit.evaluation.comparison import compare as paired
     from sepkit.evaluation.comparison_report import as_data, tables

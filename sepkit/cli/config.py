@@ -10,7 +10,7 @@ from sepkit.cli.verb import Report, Verb
 
 @click.group()
 def config() -> None:
-    """Look at a config: every value, and what may be written."""
+    """Print a config or its schema."""
 
 
 @config.command(cls=Verb)

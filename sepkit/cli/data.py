@@ -8,16 +8,16 @@ from sepkit.cli import options
 from sepkit.cli.verb import Report, Verb
 from sepkit.terminal import one_line, say
 
-target = click.option("--target", metavar="NAME", help="For a run that trains for this one stem.")
+target = click.option("--target", metavar="NAME", help="The one stem to train for.")
 workers = click.option(
     "--workers", type=click.IntRange(min=0), metavar="N", default=None,
-    help="Processes. 0: this one alone. Default: one for each core.",
+    help="Number of processes; 0: this one alone. Default: one per core.",
 )  # fmt: skip
 
 
 @click.group()
 def data() -> None:
-    """Look at a corpus, and make it quick to read."""
+    """Check a corpus, or prepare it for fast reading."""
 
 
 @data.command(cls=Verb)
@@ -29,10 +29,10 @@ def data() -> None:
 def check(
     config: Path, overrides: tuple[str, ...], data_dir: Path | None, target: str | None, workers: int | None
 ) -> Report:
-    """Hear every file of the datasets of CONFIG, and show what a run would stumble over.
+    """Decode every file of the datasets of CONFIG and report problems that would harm training.
 
-    Rates, channels, lengths, silence, clipping, samples that are no numbers; mixtures against the sum of their stems;
-    the same audio in two splits; what is publicly known to be wrong. Nothing is changed.
+    Rates, channels, lengths, silence, clipping, samples that are not finite; mixtures against the sum of their stems;
+    the same audio in two splits; publicly known faults. Nothing is changed.
     """
     from sepkit import config as configs
     from sepkit.data.check import check as run
@@ -55,7 +55,7 @@ def prepare(
 ) -> Report:
     """Decode the songs of CONFIG once, into $SEPKIT_CACHE or the platform's cache folder.
 
-    Training then reads them as they are, without decoding. Stopped at any time, it goes on where it was.
+    Training then reads them as they are, without decoding. After an interruption it resumes.
     """
     from sepkit import config as configs
     from sepkit.data.preparation import prepare as run
@@ -68,7 +68,7 @@ def prepare(
         say(f"Error: {one_line(error)}")
     human = [f"{done.songs - len(done.failed)} of {done.songs} songs are prepared, {done.made} of them now"]
     human += [f"{gigabytes(done.size)} in {done.folder}"]
-    human += [f"Removed what was out of date: {gigabytes(done.freed)}"] if done.freed else []
+    human += [f"Removed outdated files: {gigabytes(done.freed)}"] if done.freed else []
     figures = {
         "folder": str(done.folder),
         "songs": done.songs,

@@ -14,14 +14,14 @@ from sepkit.terminal import command, say
 @click.command(cls=Verb)
 @click.option(
     "--output-dir", type=options.FILE, metavar="DIR", default="sepkit-demo", show_default=True,
-    help="Where the songs, the model and the stems go.",
+    help="Folder of songs, model and stems.",
 )  # fmt: skip
-@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Train shorter, or longer.")
+@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Number of epochs of training.")
 @options.device
 def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
-    """The whole way in about two minutes, nothing downloaded: make songs, train, separate, evaluate.
+    """Render songs, train, separate and evaluate in about two minutes, without any download.
 
-    Stopped by Ctrl-C or SIGTERM, the same command goes on.
+    After Ctrl-C or SIGTERM, the same command resumes.
     """
     import torch
 
@@ -34,7 +34,7 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
     outcome = train_demo(output_dir, chosen, epochs, say)
     if outcome.signal:
         name, following = Signals(outcome.signal).name, rerun_command(click.get_current_context())
-        stopped = f"Stopped by {name} in the training, after step {outcome.steps}. Go on with:"
+        stopped = f"Stopped by {name} in the training, after step {outcome.steps}. Resume with:"
         return Report({"signal": name, "go_on": following}, [stopped, f"  {following}"], exit_code=128 + outcome.signal)
     result = score_demo(output_dir, chosen, say)
     data = {
@@ -48,7 +48,7 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
         *tables(result.evaluation),
         "",
         "Listen:",
-        f"  {result.mixture}  (the song, never heard in training)",
+        f"  {result.mixture}  (a song that training did not use)",
         *(f"  {file}" for file in result.stems.values()),
         "Next, your own songs in data/train/<song>/{mixture,vocals}.wav:",
         f"  {command('train', f'configs/{config}.toml')}",

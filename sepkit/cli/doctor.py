@@ -8,7 +8,7 @@ from sepkit.terminal import Column, Table
 
 @click.command(cls=Verb)
 def doctor() -> Report:
-    """Say what works here, what is missing, and how to get it."""
+    """Check packages, devices, formats and plugins, and print how to get what is missing."""
     from sepkit.diagnosis import diagnose
 
     checks = diagnose()

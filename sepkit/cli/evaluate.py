@@ -26,17 +26,25 @@ if TYPE_CHECKING:
 @click.option("--song-dir", type=options.FILE, metavar="DIR", help="Score the one song in this folder.")
 @click.option("--data-dir", type=options.FILE, metavar="DIR", help="Score every song in this folder.")
 @click.option(
-    "--estimates", type=options.FILE, metavar="DIR", help="Score stems that any tool has left: DIR/<song>/<stem>.wav."
+    "--estimates", type=options.FILE, metavar="DIR", help="Score finished stems of any tool: DIR/<song>/<stem>.wav."
 )
 @click.option("--target", metavar="NAME", default="", help="Score this stem only.")
 @click.option(
-    "--metrics", metavar="A,B", default="", help="Metrics by name. Default: those of the config, or the usual ones."
+    "--metrics",
+    metavar="A,B",
+    default="",
+    help="Metrics by name. Default: those of the config, else sdr, silence_level, silence_audible, bleed.",
 )
 @click.option("--output-dir", type=options.FILE, metavar="DIR", default="evaluation", show_default=True)
-@click.option("--report/--no-report", default=True, show_default=True, help="Write report.html, to see and to hear.")
-@click.option("--cost/--no-cost", default=True, show_default=True, help="Measure what the models take, too.")
 @click.option(
-    "--processes", type=click.IntRange(min=1), metavar="N", help="Songs scored at the same time. Default: one a core."
+    "--report/--no-report", default=True, show_default=True, help="Write report.html, a page with pictures and sound."
+)
+@click.option("--cost/--no-cost", default=True, show_default=True, help="Measure time and memory of the models, too.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Songs scored at the same time. Default: one per core, at most 8.",
 )
 @options.device
 def evaluate(
@@ -79,7 +87,7 @@ def evaluate(
     limits = Limits(songs=len(tracks)) if report else None
     scorer = SongScorer(tuple(estimators), chosen, (target,) if target else (), limits=limits)
     if cost and len(estimators) > bool(estimates):
-        say("measuring what the model takes")
+        say("Measuring time and memory of the models")
     costs = measure_costs(estimators, device) if cost else {}
     evaluation = evaluate_all(
         scorer, tracks, costs, processes=processes or processes_for(estimators), done=_Progress(len(tracks)),
@@ -92,7 +100,7 @@ def evaluate(
 
 
 def _stopped(evaluation: Evaluation, songs: int) -> int:
-    """Say on stderr what ended an evaluation early and return its exit code; 0 if nothing did."""
+    """Print the signal that ended an evaluation early and return its exit code; 0 without one."""
     if not evaluation.stop:
         return 0
     number = evaluation.stop.number if isinstance(evaluation.stop, Terminated) else SIGINT
@@ -103,7 +111,7 @@ def _stopped(evaluation: Evaluation, songs: int) -> int:
 
 
 class _Progress:
-    """Says on stderr what became of each song."""
+    """Prints a line on stderr for each song."""
 
     def __init__(self, songs: int) -> None:
         self._songs = songs

@@ -109,7 +109,7 @@ def info(subject: str) -> Report:
 @click.argument("name", metavar="NAME")
 @click.option(
     "--sha256", metavar="HEX", default="",
-    help="Of the file whose sha256 nobody has published, if there is one: state the one that you trust.",
+    help="Checksum that you trust of a file without a published one.",
 )  # fmt: skip
 def fetch(name: str, sha256: str) -> Report:
     """Download a pretrained model now, to use it later without a network. `-m NAME` does it at the first use."""

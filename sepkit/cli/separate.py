@@ -72,7 +72,7 @@ PRESETS = {"karaoke": ("instrumental",), "acapella": ("vocals",), "drumless": ("
     help="Skip songs whose stems exist, of the same song, model and settings; replace other stems of the song.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace stems that exist.")
-@click.option("--report", is_flag=True, help="Also write report.html beside the stems: a page to see and to hear them.")
+@click.option("--report", is_flag=True, help="Also write report.html beside the stems: a page with pictures and sound.")
 @options.device
 def separate(
     inputs: tuple[Path, ...],

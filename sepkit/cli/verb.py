@@ -1,4 +1,4 @@
-"""What all verbs share: --json, --debug, one line per error, and the exit code."""
+"""The base of all verbs: --json, --debug, one line per error, and the exit code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BROKEN_PIPE = 128 + 13
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a verb returns: plain data for --json, and the same for a person (text, or something rich prints)."""
+    """The result of a verb: plain data for --json, and the same as lines of text and tables."""
 
     data: dict[str, Any]
     human: list[Any] = field(default_factory=list)

@@ -1,1 +1,1 @@
-"""Tracks times metrics become tables and JSON."""
+"""Scores of models and stems on songs: tables, JSON, a page, and comparisons."""

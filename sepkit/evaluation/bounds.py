@@ -2,7 +2,7 @@
 
 The floor is the mixture as it is. The ceilings are made from the references: an ideal ratio mask at the resolution of
 the model, which is what a mask with the phase of the mixture may hope for, and the references through the rate and the
-channels that the model hears. The mask is that of magnitudes, the Wiener filter with an exponent of 1 of A. Liutkus,
+channels of the model. The mask is that of magnitudes, the Wiener filter with an exponent of 1 of A. Liutkus,
 R. Badeau, "Generalized Wiener filtering with fractional power spectrograms", ICASSP 2015.
 """
 
@@ -32,10 +32,10 @@ BLOCK = 2**19
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An estimate that no model made.
+    """A reference for scores that no model made.
 
     Attributes:
-        label: What it is, with the figures of the model that it is made for.
+        label: Its name, with the figures of the model.
         estimate: (references [source, channel, time], mixture [channel, time], sample rate in Hz) -> estimates
             [source, channel, time]. The references add up to the mixture.
     """
@@ -71,7 +71,7 @@ class Resolution:
 
 
 def bounds_of(model: ModelConfig | None, audio: AudioSpec) -> tuple[Bound, ...]:
-    """Return floor and ceilings for a model that hears `audio`; None for one of which nothing else is known."""
+    """Return floor and ceilings for a model with signals `audio`; `model` is None if unknown."""
     resolution = Resolution.of(model, audio)
     channels = {1: "mono", 2: "stereo"}.get(audio.channels, f"{audio.channels} channels")
     return (
@@ -121,6 +121,6 @@ def through(references: Samples, mixture: Samples, sample_rate: int, audio: Audi
     _, channels, time = references.shape
     estimates = np.empty_like(references)
     for source, reference in enumerate(references):
-        heard = resample(to_channels(reference, audio.channels), sample_rate, audio.sample_rate)
-        estimates[source] = to_channels(resample(heard, audio.sample_rate, sample_rate)[:, :time], channels)
+        reduced = resample(to_channels(reference, audio.channels), sample_rate, audio.sample_rate)
+        estimates[source] = to_channels(resample(reduced, audio.sample_rate, sample_rate)[:, :time], channels)
     return estimates

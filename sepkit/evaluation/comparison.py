@@ -1,4 +1,4 @@
-"""Two evaluations of the same songs: how the scores of each song differ, and whether that is more than chance."""
+"""Compare two evaluations of the same songs: the difference of each song, and its interval over songs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sepkit.evaluation.score import PERFECT
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 FEWEST_SONGS = 10
-"""From fewer songs there is no interval: what they have in common may be chance."""
+"""From fewer songs there is no interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A song without a pair: why the first and the other evaluation have no number; empty where they have one."""
+    """A song without a pair: the reason why the first and the other evaluation have no number, or ""."""
 
     track: str
     first: str
@@ -43,7 +43,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A metric of a stem.
+    """The differences of one metric of one stem.
 
     Attributes:
         stem: The stem.
@@ -81,7 +81,7 @@ class Difference:
 
     @property
     def verdict(self) -> Literal["better", "worse", "unclear", ""]:
-        """Which side of zero the interval lies on; unclear if on both, empty if there is none."""
+        """The side of zero that the interval lies on; unclear if on both, empty if there is none."""
         if self.interval is None:
             return ""
         low, high = sorted(_gain(self.metric, end) for end in self.interval)
@@ -103,13 +103,13 @@ def compare(first: SavedScores, other: SavedScores, metrics: Sequence[str] = ())
     """Pair the scores of two evaluations.
 
     Args:
-        first: What is compared with.
-        other: What is compared.
+        first: The baseline.
+        other: The evaluation to compare with it.
         metrics: Only these; a name such as "bleed" stands for all its scores. Default: all.
 
     Raises:
-        ConfigError: the two differ in their metrics, in what these are, in their songs, or in what a residual leaves
-            out; or nothing is left.
+        ConfigError: they differ in metrics, in their definitions, in songs, or in the stems that a residual leaves out;
+            or they have no stem in common.
     """
     names = _check_metrics(first, other, metrics)
     stems = [stem for stem in first.stems if stem in other.stems]
@@ -131,8 +131,8 @@ def compare(first: SavedScores, other: SavedScores, metrics: Sequence[str] = ())
 def interval(differences: Sequence[float]) -> tuple[float, float] | None:
     """Return the 95 % interval of the mean difference over songs, or None where there are too few.
 
-    Songs are drawn again and again with replacement, each with both its scores. The percentiles of the means are those
-    that make the interval as wide as Student's t for normal differences: plain ones are too close for few songs.
+    Songs are drawn with replacement, each with both its scores. The percentiles of the means make the interval as wide
+    as Student's t for normal differences: plain ones are too close for few songs.
     T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69(4), 2015.
     """
     if len(differences) < FEWEST_SONGS:

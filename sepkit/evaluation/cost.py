@@ -1,4 +1,4 @@
-"""What a model costs: parameters, arithmetic, time and memory, each measured in a process of its own."""
+"""The cost of a model: parameters, arithmetic, time and memory, measured in a child process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sepkit.device import cpu_threads
 from sepkit.errors import ModelFileError
 from sepkit.songs.separator import Separator
 
-# What is separated: noise, so that figures of different corpora can be compared.
+# Noise is separated, so that figures do not depend on a corpus.
 SECONDS, RATE, CHANNELS = 30.0, 44_100, 2
 
 
@@ -29,7 +29,7 @@ class Cost:
     gflop_per_minute: Of a minute of audio at the model's own rate and channels, without overlap.
     real_time_factor: Seconds of computing for a second of a song of 44.1 kHz stereo; below 1 is faster than it plays.
     peak_megabytes: The most resident memory of the process that loads the model and separates 30 s.
-    device: Where it was measured, with the number of threads.
+    device: The device, with the number of threads.
     """
 
     parameters: int
@@ -40,7 +40,7 @@ class Cost:
 
 
 def measure(model: Path, device: str) -> Cost:
-    """Return what a model file costs here.
+    """Measure a model file on this machine.
 
     Raises:
         ModelFileError: the process that measured it died.
@@ -57,7 +57,7 @@ def measure(model: Path, device: str) -> Cost:
 def _measured(model: Path, device: str) -> Cost:
     separator = Separator.load(model, device)
     noise = np.random.default_rng(0).normal(0, 0.1, (CHANNELS, round(SECONDS * RATE))).astype(np.float32)
-    separator(noise[:, :RATE], RATE)  # what is done once a process
+    separator(noise[:, :RATE], RATE)  # the work of the first call
     started = perf_counter()
     separator(noise, RATE)
     seconds = perf_counter() - started
@@ -71,7 +71,7 @@ def _measured(model: Path, device: str) -> Cost:
 
 
 def _peak_megabytes() -> float | None:
-    """Return the most resident memory of this process so far, where the system tells."""
+    """Return the most resident memory of this process so far, None if the system does not tell."""
     if sys.platform == "win32":
         return None
     import resource

@@ -1,4 +1,4 @@
-"""Where the estimates of a song come from: a model that separates it, or files that any tool has left."""
+"""The sources of estimates: a model that separates a song, or files of any tool."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _Stems = dict[str, list[Path]]
 
 
 class Estimator(Protocol):
-    """Somebody who separates songs. `label` names them in every table; `network` and `audio` say what bounds them."""
+    """A source of estimates. `label` is its name in every table; `network` and `audio` determine its bounds."""
 
     @property
     def label(self) -> str:
@@ -46,10 +46,10 @@ class Estimator(Protocol):
 
     @property
     def audio(self) -> AudioSpec:
-        """What the model hears."""
+        """The signals that the model takes."""
 
     def available(self, track: Track) -> AvailableStems:
-        """Return what a song is separated into."""
+        """Return the stems that it has of a song."""
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
         """Return the estimates [channel, time], at the rate, channels and length of the song.
@@ -61,7 +61,7 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True)
 class ModelEstimates:
-    """What a model makes of songs."""
+    """The estimates of a model."""
 
     label: str
     separator: Separator
@@ -73,7 +73,7 @@ class ModelEstimates:
 
     @property
     def audio(self) -> AudioSpec:
-        """What the model hears."""
+        """The signals that the model takes."""
         return self.separator.model.manifest.audio
 
     def available(self, track: Track) -> AvailableStems:
@@ -90,23 +90,23 @@ class ModelEstimates:
 class FinishedEstimates:
     """Stems on disk, at any depth below a folder: `<song>/<stem>.wav` and the like, or `1_<song>_(<stem>).wav`.
 
-    Those of one song may also lie in the folder itself, whatever song the files name.
+    Stems of a single song may also lie in the folder itself, under any song name.
     """
 
     label: str
     folder: Path
     alone: bool
-    """Whether there is one song."""
+    """True if only one song is scored."""
 
     network = None
     audio = AudioSpec()
 
     @classmethod
     def of(cls, folder: Path, *, alone: bool) -> FinishedEstimates:
-        """Return those in a folder, under its name.
+        """Return the estimates in a folder, labelled by its name.
 
         Raises:
-            ConfigError: there is no such folder.
+            ConfigError: the folder does not exist.
         """
         if not folder.is_dir():
             hint = did_you_mean_path(folder, Path.is_dir)
@@ -114,7 +114,7 @@ class FinishedEstimates:
         return cls(folder.resolve().name, folder, alone)
 
     def available(self, track: Track) -> AvailableStems:
-        """Return which stems lie there.
+        """Return the stems on disk.
 
         Raises:
             CorpusError: none of the song's, those of several tools or songs, or two of one stem.
@@ -170,14 +170,14 @@ class FinishedEstimates:
 
 
 def labels(models: Sequence[Path]) -> list[str]:
-    """Return a short name for each model file: its own, or that of its folder where all files are called alike."""
+    """Return a short name for each model file: its own, or that of its folder if file names repeat."""
     plain = [path.stem for path in models]
     common = len(set(plain)) < len(plain) or plain == ["best_model"]
     return [path.resolve().parent.name if common else path.stem for path in models]
 
 
 def unique_names(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
-    """Return names of which those that another one has, or that are taken, have a number behind them."""
+    """Return names with a number appended to each that is taken or occurs before."""
     result: list[str] = []
     for name in names:
         numbered = (f"{name} ({number})" for number in count(2))
@@ -186,7 +186,7 @@ def unique_names(names: Sequence[str], taken: Collection[str] = ()) -> list[str]
 
 
 def _available_stems(names: Iterable[str], track: Track) -> AvailableStems:
-    """Return what estimates of these names are of a song: a residual that is no stem of it is one of its mixture."""
+    """Return the stems and residuals that these names mean for a song."""
     others = {name: left_out(name, track.stems) for name in names if name not in track.stems}
     residuals = {name: without for name, without in others.items() if without}
     return AvailableStems(tuple(name for name in names if name not in residuals), residuals)
@@ -208,8 +208,8 @@ def _read(path: Path, song: Reference) -> Samples:
     piece = Piece(path, probe(path))
     seconds, expected = piece.info.seconds, frames / song.sample_rate
     if abs(seconds - expected) > LENGTH_TOLERANCE:
-        raise CorpusError(f"{path}: {seconds:.1f} s long, its song is {expected:.1f} s; it belongs to another one")
+        raise CorpusError(f"{path}: {seconds:.1f} s long, its song is {expected:.1f} s; it belongs to another song")
     if abs(seconds - expected) > SAME_LENGTH:
-        what = "the rest is left out" if seconds > expected else "silence is added"
-        log.warning("%s: %.2f s long, its song is %.2f s; %s", path, seconds, expected, what)
+        done = "the end is cut" if seconds > expected else "silence is added"
+        log.warning("%s: %.2f s long, its song is %.2f s; %s", path, seconds, expected, done)
     return read_sum([piece], song.sample_rate, channels, 0, frames)

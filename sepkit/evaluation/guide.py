@@ -1,4 +1,4 @@
-"""What scores mean to a person who trains a separator: a verdict by SDR, which no leak that one hears lets be good."""
+"""A guide to scores: a verdict by SDR, which an audible leak limits."""
 
 from collections.abc import Sequence
 from math import inf
@@ -16,13 +16,13 @@ GUIDE = (
 # The SDR in dB from which on a verdict is good, and what it is at most beside a leak.
 GOOD = 5.0
 CAPPED = "fair"
-# The largest medians of `silence_audible` in %, and of `bleed` in dB, that count as no leak.
+# The largest medians of `silence_audible` in %, and of `bleed` in dB, that are no leak.
 _AUDIBLE = 10.0
 _BLEED = -10.0
 
 
 def verdict(sdr: float, leaks: Sequence[str] = ()) -> str:
-    """Return what an SDR in dB amounts to beside the leaks that `leak` has found."""
+    """Return a verdict on an SDR in dB, limited by the leaks that `leak` has found."""
     text = next(text for limit, text in GUIDE if sdr < limit or limit == inf)
     if leaks and sdr >= GOOD:
         text = f"{CAPPED}, although {text} by SDR alone"
@@ -30,7 +30,7 @@ def verdict(sdr: float, leaks: Sequence[str] = ()) -> str:
 
 
 def leak(metric: str, median: float | None) -> str:
-    """Return a sentence if the median of a metric is that of a leak that one hears, else nothing."""
+    """Return a sentence if the median of a metric is that of an audible leak, else ""."""
     if median is None:
         return ""
     if metric == "silence_audible" and median > _AUDIBLE:

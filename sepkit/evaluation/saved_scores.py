@@ -16,7 +16,7 @@ SUMMARY = "summary.json"
 
 
 class SavedMetric(BaseModel):
-    """What a score is: two that differ in any of this are two scores."""
+    """The definition of a score. Scores with different definitions cannot be compared."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,9 +30,9 @@ class SavedMetric(BaseModel):
 
 
 class SavedScore(BaseModel):
-    """A number, or why there is none, or that it is infinitely good.
+    """A number, or the reason why there is none.
 
-    `without` is what a residual leaves out, where that is known.
+    `without` are the stems that a residual leaves out, if known.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -123,7 +123,7 @@ def _content(path: Path) -> bytes:
 
 
 def _near(path: Path) -> str:
-    """Return the evaluation that is probably meant by a path that is not there, or nothing."""
+    """Return a hint at the evaluation that a missing path probably means, or ""."""
     if path.name == SUMMARY:  # of the folder of a run, say
         below = sorted(path.parent.glob(f"*/{SUMMARY}"))
         return f' Did you mean "{below[0].parent}"?' if below else ""
@@ -159,8 +159,6 @@ def _columns(path: Path, summary: _Summary, estimate: str) -> dict[tuple[str, st
         if score.estimate == estimate:
             column = columns.setdefault((score.stem, score.metric), {})
             if score.track in column:
-                raise ConfigError(
-                    f'{path} has two songs called "{score.track}", which cannot be told apart: rename one and evaluate'
-                )
+                raise ConfigError(f'{path} has two songs called "{score.track}": rename one and evaluate again')
             column[score.track] = score
     return columns

@@ -1,4 +1,4 @@
-"""Which tracks, which metrics and whose estimates a user means."""
+"""The tracks, metrics and estimators that the options of a user select."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from sepkit.track import Track
 
 # Each process holds a model and a song with all its stems.
 MOST_PROCESSES = 8
-# What is measured where nobody says what.
+# Metrics without a config.
 DEFAULT = ("sdr", "silence_level", "silence_audible", "bleed")
 
 
@@ -30,8 +30,8 @@ def choose_tracks(config: RunConfig | None, song_dir: Path | None, data_dir: Pat
     """Return one song, every song of a folder, or the test split of a config.
 
     Raises:
-        ConfigError: none or several of them are given.
-        CorpusError: there is nothing to score.
+        ConfigError: none or several are given.
+        CorpusError: there are no songs.
     """
     if song_dir and data_dir:
         raise ConfigError("--song-dir is for one song, --data-dir for a folder of songs; give one")
@@ -67,7 +67,7 @@ def choose_metrics(config: RunConfig | None, names: str) -> tuple[MetricConfig, 
         metrics = tuple(_by_name(name, names) for name in asked or DEFAULT)
     twice = {metric.name for metric in metrics if [m.name for m in metrics].count(metric.name) > 1}
     if twice:
-        raise ConfigError(f"metrics that are asked for twice: {', '.join(sorted(twice))}; once is enough")
+        raise ConfigError(f"--metrics names {', '.join(sorted(twice))} twice; name each once")
     return metrics
 
 
@@ -81,11 +81,11 @@ def _by_name(name: str, names: str) -> MetricConfig:
 def choose_estimators(
     models: Sequence[str], finished: Path | None, device: str, target: str, *, songs: int
 ) -> tuple[Estimator, ...]:
-    """Return whose estimates are scored: those of models, finished ones in a folder, or both, each with its own label.
+    """Return the estimators: models, finished stems in a folder, or both, each with its own label.
 
     Raises:
         ModelFileError: a model cannot be loaded.
-        ConfigError: a model that does not make the target.
+        ConfigError: a model does not estimate the target.
     """
     files = [locate(model) for model in models or ([] if finished else [""])]
     found: list[ModelEstimates | FinishedEstimates] = []
@@ -101,7 +101,7 @@ def choose_estimators(
 
 
 def measure_costs(estimators: Sequence[Estimator], device: str) -> dict[str, Cost]:
-    """Return what each of the models costs, by label."""
+    """Return the cost of each model, by label."""
     models = [e for e in estimators if isinstance(e, ModelEstimates)]
     return {model.label: measure(model.separator.model.path, device) for model in models}
 

@@ -1,4 +1,4 @@
-"""How much of each other source leaks into an estimate."""
+"""The share of each other source that leaks into an estimate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Bleed(MetricConfig):
     0 dB is all of it, as in the mixture; -20 dB a tenth of its amplitude; at least -100 dB. In each band of half an
     octave the estimate is explained, with least squares, as a sum of all references times one gain each; the share is
     the energy of the other source after its gains over that before. Undefined (NaN) for the estimated source itself,
-    where the other source is silent or 30 dB below the mixture, and where the references cannot be told apart. No
+    where the other source is silent or 30 dB below the mixture, and where references cannot be separated. No
     settings, so that all scores can be compared.
     """
 

@@ -1,4 +1,4 @@
-"""BSSEval version 4: the error of an estimate in three parts, told apart by filtered references.
+"""BSSEval version 4: the error of an estimate in three parts, separated by filtered references.
 
 E. Vincent, R. Gribonval, C. Fevotte, "Performance measurement in blind audio source separation", IEEE TASLP
 14(4), 2006.

@@ -1,4 +1,4 @@
-"""Energies of the frames of signals, whether anything sounds in them, and ratios of energies in dB."""
+"""Energies of the windows of signals, and ratios of energies in dB."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def energy(signal: Samples) -> Scores:
 
 
 def sounding(signal: Samples, length: int) -> Flags:
-    """Return [source, frame]: whether a frame of a signal [source, channel, time] has a sample that is not zero."""
+    """Return [source, frame]: True where a frame of a signal [source, channel, time] has a sample that is not zero."""
     return np.stack([frame.any((1, 2)) for frame in frames(signal, length)], -1)
 
 

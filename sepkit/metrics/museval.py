@@ -58,22 +58,22 @@ class MusEval(MetricConfig):
         length = max(1, round(self.frame_seconds * audio.sample_rate))
 
         def museval(estimates: Samples, references: Samples, mixture: Samples) -> dict[str, Scores]:
-            count, heard = len(estimates), _sounds(estimates)
+            count, sounds = len(estimates), _sounds(estimates)
             paired = references.copy()
-            paired[:count][heard] = estimates[heard]
+            paired[:count][sounds] = estimates[sounds]
             used = np.flatnonzero(_sounds(references))
             found = np.full((len(RATIOS), len(references), len(list(frames(references, length)))), np.nan)
             # museval fails over its own LinAlgError, a name that NumPy has no more, where sources are exactly equal.
             with np.errstate(divide="ignore"), suppress(AttributeError, np.linalg.LinAlgError):
                 if used.size:
                     found[:, used] = evaluate(*(x[used].swapaxes(1, 2) for x in (references, paired)), length, length)
-            found[:, :count][:, ~heard] = np.nan
+            found[:, :count][:, ~sounds] = np.nan
             return dict(zip(RATIOS, found[:, :count], strict=True))
 
         return museval
 
 
 def _sounds(signal: Samples) -> Flags:
-    """[source, channel, time] -> [source]: whether museval hears it, as the sum of its channels."""
-    heard: Flags = signal.sum(1).any(-1)
-    return heard
+    """[source, channel, time] -> [source]: True where the sum of its channels sounds, as museval tests it."""
+    sounds: Flags = signal.sum(1).any(-1)
+    return sounds

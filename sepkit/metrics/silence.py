@@ -1,4 +1,4 @@
-"""Where references are silent, and what may be left there.
+"""Silent parts of references, and the energy of estimates in them.
 
 Levels are relative to the song's: the RMS of the mixture from beginning to end. So a gain on the whole song changes
 nothing.
@@ -59,7 +59,7 @@ class Silence:
         return np.where(self.silent, floored(energies(estimates, self.length), self.mixture), np.nan)
 
     def audible(self, estimates: Samples) -> Flags:
-        """Return where something of the estimates [source, channel, time] can be heard in silence, [source, frame]."""
+        """Return [source, frame]: True where estimates [source, channel, time] are audible in silence."""
         return self.silent & (energies(estimates, self.length) > self.song * ratio(AUDIBLE_DB))
 
 

@@ -1,4 +1,4 @@
-"""How often something can be heard where the target is silent."""
+"""The share of the target's silence in which the estimate is audible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of the mixture where the target is silent."""
+"""The level of the estimate where the target is silent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: songs, scores and sound on one HTML page that needs only a browser. Knows no model and no metric."""
+"""The report: songs, scores and sound on one HTML page. It knows no model and no metric."""
 
 from sepkit.report.page import write_report
 from sepkit.report.section import SongSection, page_section

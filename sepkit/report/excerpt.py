@@ -1,6 +1,6 @@
-"""A stretch of a song as sound for the page: mp3, which every browser plays, and how loud to play it.
+"""Excerpts as sound for the page: mp3, which every browser plays, with two gains.
 
-`level` brings it to its true level, `equal` to the loudness of every other clip: -18 LUFS as in ReplayGain 2.0,
+`level` brings it to its true level, `equal` to the loudness of all others: -18 LUFS as in ReplayGain 2.0,
 measured by ITU-R BS.1770-4.
 """
 
@@ -22,28 +22,28 @@ from sepkit.report.sources import Sources
 LOUDNESS = -18.0
 """LUFS"""
 MOST_GAIN = 24.0
-"""dB that a quiet clip is raised at most."""
+"""The most dB that a quiet excerpt is raised."""
 # LAME's V5: about 140 kb/s in stereo at 44 100 Hz, with treble up to 16 kHz.
 _COMPRESSION = 0.55
-# Seconds that tell how large a clip will be.
+# Seconds that are encoded to estimate the size of an excerpt.
 _PROBE = 2
 # Seconds, a little more than one block of BS.1770.
 _SHORTEST = 0.41
 
 
 def encode_excerpts(sources: Sources, start: int, frames: int) -> dict[str, Any]:
-    """Encode frames [start, start + frames) of all sources, one after the other.
+    """Encode samples [start, start + frames) of all sources.
 
     Raises:
         AudioError: a file turns out to be damaged.
     """
     rate = sources.sample_rate
-    sounds = {name: _clip(sources.read([name], start, frames)[name], rate) for name in sources.names}
+    sounds = {name: _sound(sources.read([name], start, frames)[name], rate) for name in sources.names}
     return {"start": start / rate, "seconds": frames / rate, "sounds": sounds}
 
 
 def bytes_per_second(sources: Sources, around: float) -> float:
-    """Return what a second of all sources takes in the page, as measured at a place of the song, in seconds.
+    """Return the bytes of one second of all sources, measured around a time in seconds.
 
     Raises:
         AudioError: a file turns out to be damaged.
@@ -54,7 +54,7 @@ def bytes_per_second(sources: Sources, around: float) -> float:
     return sum(len(sound["mp3"]) for sound in probe["sounds"].values()) * sources.sample_rate / frames
 
 
-def _clip(samples: Samples, sample_rate: int) -> dict[str, Any]:
+def _sound(samples: Samples, sample_rate: int) -> dict[str, Any]:
     if len(samples) > MOST_CHANNELS:
         samples = to_channels(samples, 1)
     rate = max((rate for rate in SAMPLE_RATES if rate <= sample_rate), default=SAMPLE_RATES[0])

@@ -1,4 +1,4 @@
-"""Where to listen: the moments of a song at which its scores are worst, or, without scores, at which it is loudest."""
+"""Choose excerpts of a song: the moments of its worst scores or, without scores, its loudest ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sepkit.report.song import Curve, SeparatedSong
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """From where on to listen, in seconds, and why there."""
+    """The start of an excerpt in seconds, and the reason for it."""
 
     start: float
     why: str

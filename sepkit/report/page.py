@@ -1,6 +1,6 @@
 """The page as one file: style, code and data in it, and a policy that lets the browser load nothing else.
 
-Data stands in script elements of a type that no browser runs, one for each song, and is parsed when it is looked at.
+Data stands in script elements of a type that no browser runs, one for each song, and is parsed when the song is opened.
 """
 
 from __future__ import annotations

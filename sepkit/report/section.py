@@ -1,4 +1,4 @@
-"""A song of the report, ready for the page: its pictures, and as much of its sound as its share of the page holds."""
+"""A song ready for the page: its pictures, and as much of its sound as its share of the page holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sepkit.report.sources import Sources, open_sources
 from sepkit.report.spectrogram import ticks
 from sepkit.report.view import DIFFERENCE, RANGE, draw_view
 
-# Pixels: more than a window shows is of no use. Pictures of an excerpt have a share of them.
+# Pixels of the widest picture; that of an excerpt has a share of them.
 _COLUMNS = 900
 _FEWEST_COLUMNS = 100
 _EXCERPT = 0.55
@@ -25,7 +25,7 @@ _ROUGHER = 1.5
 _MARGIN = 1.1
 # The pictures of the whole song are to take a third of the room at most.
 _SHARE = 3
-# Seconds: what is shorter tells an ear nothing.
+# The shortest excerpt in seconds.
 _SHORTEST = 1.0
 
 
@@ -56,7 +56,7 @@ def as_json(value: Any) -> str:
 
 
 class _Content:
-    """What a section is made of, and the bytes that are left for more.
+    """The parts of a section, and the bytes that remain for more.
 
     Excerpts are parts of the whole song's sound where that fits; otherwise each has its own.
     """

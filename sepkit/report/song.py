@@ -1,4 +1,4 @@
-"""One song of a report: what there is to hear of it, its scores over time, and how much room it may take."""
+"""One song of a report: its signals, its scores over time, and the room that it may take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from sepkit.report.signal import Signal
 
 PAGE_BYTES = 40_000_000
-"""What a page takes at most: eight minutes of four sources, or an excerpt of each of 50 songs."""
+"""The largest page: eight minutes of four sources, or an excerpt of each of 50 songs."""
 
 # Left for the page itself: its code and its tables.
 _SHARE_OF_SECTIONS = 0.9
@@ -27,7 +27,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """What was separated, and what it should be, if that is known.
+    """A stem: its estimate, and its reference if that is known.
 
     Attributes:
         name: Of the stem.
@@ -46,7 +46,7 @@ class Stem:
 
 @dataclass(frozen=True, slots=True)
 class SeparatedSong:
-    """A mixture and the stems that were made of it, at one rate. All count as as long as the mixture."""
+    """A mixture and its estimated stems at one rate, all cut or padded to the length of the mixture."""
 
     name: str
     mixture: Signal
@@ -55,7 +55,7 @@ class SeparatedSong:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a page may hold.
+    """The limits of a page.
 
     Attributes:
         page_bytes: The size of the whole page.

@@ -1,4 +1,4 @@
-"""A stretch of a song as pictures: spectrogram and waveform of every source, on one time axis and one scale.
+"""A part of a song as pictures: spectrogram and waveform of every source, on one time axis and one scale.
 
 A picture is shades of grey; the page colours them to suit its theme.
 """
@@ -23,9 +23,9 @@ RANGE = 80
 """dB between the darkest and the brightest shade of a spectrogram; the brightest is the mixture's loudest point."""
 DIFFERENCE = 24
 """dB of too much or too little, at the ends of the scale of a difference."""
-# What is further below the mixture's loudest point, in dB, counts as equal.
+# Levels this many dB below the mixture's loudest point count as equal.
 _INAUDIBLE = 60
-# Frames of every source in memory at once.
+# Samples of every source in memory at once.
 _BLOCK = 2**17
 _QUALITY = 40
 
@@ -39,7 +39,7 @@ class View:
 
 
 def draw_view(sources: Sources, start: int, frames: int, columns: int) -> View:
-    """Draw frames [start, start + frames) of all sources, up to `columns` pixels wide.
+    """Draw samples [start, start + frames) of all sources, up to `columns` pixels wide.
 
     Raises:
         AudioError: a file turns out to be damaged.
@@ -87,7 +87,7 @@ def _picture(shades: Doubles) -> str:
 
 
 def _heights(row: Doubles) -> str:
-    """Return square roots as bytes: what is left where a stem should be silent is seen, too."""
+    """Return square roots as bytes, which make faint leaks visible."""
     return b64encode(_quantised(np.sqrt(row)).tobytes()).decode()
 
 

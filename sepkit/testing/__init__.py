@@ -1,4 +1,4 @@
-"""What a plugin author's tests use: one line, and every promise of a component is a test of its own."""
+"""Tests for plugin authors: one line makes a test of every promise of a component."""
 
 from sepkit.testing.conformance import conformance
 

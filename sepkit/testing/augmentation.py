@@ -1,4 +1,4 @@
-"""What an augmentation promises: chunks of the same kind, inputs left alone, all chance from its generator."""
+"""The promises of an augmentation: chunks of the same kind, inputs unchanged, all randomness from its generator."""
 
 import random
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class AugmentationPromises(Promises):
             )
 
     def test_samples_stay_float32(self) -> None:
-        """The type of the chunks that a network hears."""
+        """The type of the chunks of a network."""
         for what, samples in zip(("stems", "mixture"), self._changed(self._stems()), strict=True):
             assert samples.dtype == np.float32, f"the {what} became {samples.dtype}; keep float32"
 

@@ -1,4 +1,4 @@
-"""What a dataset promises: tracks that training can rely on, in the same order and the same splits each time."""
+"""The promises of a dataset: tracks that training can rely on, in the same order and the same splits each time."""
 
 import subprocess
 import sys
@@ -86,7 +86,7 @@ class DatasetPromises(Promises):
                     pytest.fail(f"{track.name}: {error}")
 
     def test_corpus_stems_names_every_stem(self) -> None:
-        """Where it says which stems the corpus tells apart, it names all that there are."""
+        """If it names the stems of the corpus, it names all that there are."""
         for track in self._all():
             unnamed = sorted(set(track.stems) - set(track.corpus_stems)) if track.corpus_stems else []
             assert not unnamed, f"{track.name}: corpus_stems lacks {', '.join(unnamed)}"
@@ -111,7 +111,7 @@ class DatasetPromises(Promises):
         assert not twice, f"in more than one split: {', '.join(twice)}"
 
     def test_all_is_the_union_of_the_splits(self) -> None:
-        """What "all" lists is what the three splits list together."""
+        """The split "all" lists the tracks of the three others."""
         parts = {track.name for split in SPLITS for track in self.component.tracks(split)}
         whole = {track.name for track in self._all()}
         assert parts <= whole, f'missing in "all": {", ".join(sorted(parts - whole))}'

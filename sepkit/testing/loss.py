@@ -1,4 +1,4 @@
-"""What a loss promises: a finite scalar that falls as an estimate comes nearer, and that is a mean over examples."""
+"""The promises of a loss: a finite scalar that falls as an estimate comes nearer, and that is a mean over chunks."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -24,7 +24,7 @@ class LossPromises(Promises):
         assert value.shape == (), f"a loss returns a scalar, not {list(value.shape)}"
 
     def test_gradient_reaches_every_part_of_the_estimate(self) -> None:
-        """Each example, source and channel is learned from."""
+        """Each chunk, source and channel is learned from."""
         _, gradient = _differentiated(self._loss(), *self._pair(2))
         still = [list(index) for index in (~gradient.any(-1)).nonzero().tolist()]
         assert not still, f"no gradient reaches [batch, source, channel] = {still} of the estimate"
@@ -66,24 +66,24 @@ class LossPromises(Promises):
         for name, tensor, copy in zip(("estimate", "target"), pair, before, strict=True):
             assert torch.equal(tensor, copy), f"the loss writes into the {name}; copy it first"
 
-    def test_a_batch_costs_the_mean_of_its_examples(self) -> None:
+    def test_a_batch_costs_the_mean_of_its_chunks(self) -> None:
         """So a batch may be divided over steps and machines; batches have any size."""
         loss, (estimate, target) = self._loss(), self._pair(3)
         whole = float(loss(estimate, target))
         parts = [float(loss(estimate[[n]], target[[n]])) for n in range(3)]
         mean = sum(parts) / 3
         assert abs(whole - mean) <= 1e-4 * max(1.0, abs(mean)), (
-            f"a batch of 3 costs {whole:.6g}, its examples {mean:.6g} in the mean; take the mean over examples"
+            f"a batch of 3 costs {whole:.6g}, its chunks {mean:.6g} in the mean; take the mean over chunks"
         )
 
-    def test_examples_of_one_source_are_taken(self) -> None:
-        """Where sources are absent, the present ones come as [n, 1, channel, time]."""
+    def test_chunks_of_one_source_are_taken(self) -> None:
+        """If sources are absent, the present ones come as [n, 1, channel, time]."""
         loss, (estimate, target) = self._loss(), self._pair(2)
         try:
             flat = loss(estimate.flatten(0, 1)[:, None], target.flatten(0, 1)[:, None])
         except Exception as error:  # losses may raise anything
-            raise AssertionError(f"examples of one source, [n, 1, channel, time], fail: {error}") from error
-        assert flat.isfinite().all(), f"examples of one source cost {flat}"
+            raise AssertionError(f"chunks of one source, [n, 1, channel, time], fail: {error}") from error
+        assert flat.isfinite().all(), f"chunks of one source cost {flat}"
 
     def test_the_shortest_chunks_are_taken(self) -> None:
         """`train.chunk_seconds` may be 0.1."""

@@ -1,4 +1,4 @@
-"""What a metric promises: scores in a shape of the contract, better ones for better estimates, NaN for silence."""
+"""The promises of a metric: scores in a shape of the contract, better ones for better estimates, NaN for silence."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -111,7 +111,7 @@ class MetricPromises(Promises):
     def _songs(self, error: float, channels: int = 0) -> "tuple[Samples, Samples, Samples]":
         """Return estimates and references [source, channel, time], and the mixture [channel, time].
 
-        Each estimate has noise in it, and some of all that else sounds.
+        Each estimate has noise in it, and a share of all other sources.
         """
         rate = self.audio.sample_rate
         shape = len(self.audio.sources), channels or self.audio.channels, _SECONDS * rate

@@ -1,4 +1,4 @@
-"""What a model promises once it is trained: a file that gives it back by name, and stems that add up to the song."""
+"""The promises of a trained model: a file that gives it back by name, and stems that add up to the song."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from sepkit.songs.separator import Separator
 from sepkit.testing.built_network import BuiltNetwork, noise_for
 from sepkit.testing.signals import noise
 
-_RESIDUAL = "all_else"
-# Another rate, channel count and length than any model hears.
+_RESIDUAL = "remaining"
+# Another rate, channel count and length than those of any model.
 _SONG_RATE, _SONG_FRAMES = 11025, 27001
 
 

@@ -1,4 +1,4 @@
-"""What a model's network promises: shapes, gradients, finite samples, and examples that do not hear each other."""
+"""The promises of a network: shapes, gradients, finite samples, and chunks that do not affect each other."""
 
 from dataclasses import replace
 
@@ -42,12 +42,12 @@ class NetworkPromises(BuiltNetwork):
         check_shape(self.network_or_skip(audio), audio, 2, audio.sample_rate)
 
     def test_stereo_keeps_its_shape(self) -> None:
-        """Two channels are heard and estimated."""
+        """Two channels."""
         audio = replace(self.audio, channels=2)
         check_shape(self.network_or_skip(audio), audio, 2, audio.sample_rate)
 
     def test_mono_keeps_its_shape(self) -> None:
-        """One channel is heard and estimated."""
+        """One channel."""
         audio = replace(self.audio, channels=1)
         check_shape(self.network_or_skip(audio), audio, 2, audio.sample_rate)
 
@@ -90,15 +90,15 @@ class NetworkPromises(BuiltNetwork):
             once, twice = network(mixture), network(mixture)
         assert torch.equal(once, twice), "the same input gives other samples the second time in evaluation mode"
 
-    def test_evaluation_mode_keeps_the_examples_of_a_batch_apart(self) -> None:
-        """What else is in a batch changes nothing, so a song is the same in any batch."""
+    def test_evaluation_mode_keeps_the_chunks_of_a_batch_apart(self) -> None:
+        """A chunk does not depend on the others of its batch, so a song is the same in any batch."""
         network, mixture = self.network(), noise_for(self.audio, 2)
         other = torch.stack([mixture[0], 10 * mixture[1].flip(-1)])
         with torch.no_grad():
             kept, changed = network(mixture)[0], network(other)[0]
         off = float((kept - changed).abs().max())
         assert off <= _TOLERANCE * float(kept.abs().max()), (
-            f"an example changes by {off:.2g} with what else is in its batch; normalise each example by itself"
+            f"a chunk changes by {off:.2g} with the others of its batch; normalise each chunk by itself"
         )
 
     def test_input_stays_as_it_is(self) -> None:

@@ -1,4 +1,4 @@
-"""What every component promises, whatever its kind: to be found by name, and settings that can be kept."""
+"""The promises of every component: to be found by name, and settings that can be kept."""
 
 import subprocess
 import sys
@@ -74,7 +74,7 @@ class Promises:
         pytest.fail("a setting that does not exist is accepted; leave `extra` of model_config as it is")
 
     def test_settings_are_frozen(self) -> None:
-        """Nobody changes the settings of a component that is in use."""
+        """The settings of a component in use never change."""
         assert type(self.component).model_config.get("frozen"), "settings can be changed; leave `frozen` as it is"
 
     def test_settings_have_a_json_schema(self) -> None:

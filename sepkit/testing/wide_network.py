@@ -1,4 +1,4 @@
-"""What a model promises that offers more than it must: the full band, and a mask network that can be exported."""
+"""The promises of optional parts of a model: the full band, and a mask network that can be exported."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ class WideNetworkPromises(BuiltNetwork):
         for frames in (wanted.sample_rate, 4999, 1):
             check_shape(network, wanted, 2, frames)
 
-    def test_mask_network_takes_any_number_of_frames_and_examples(self) -> None:
+    def test_mask_network_takes_any_number_of_frames_and_chunks(self) -> None:
         """One tensor of spectra -> one of masks, the batch first and the frames last in both."""
         network, spectra = self._masked()
         for batch, frames in ((1, spectra.shape[-1]), (3, spectra.shape[-1]), (2, 7)):

@@ -595,7 +595,7 @@ class TestTiming:
             "2.85 s long, its song is 3.00 s; silence is added"
         ] * 2
         _, warnings = self.evaluated(sepkit, tmp_path, made(lambda x: np.pad(x, ((0, 2000), (0, 0)))))
-        assert warnings[0].endswith("voice.wav: 3.25 s long, its song is 3.00 s; the rest is left out")
+        assert warnings[0].endswith("voice.wav: 3.25 s long, its song is 3.00 s; the end is cut")
         assert self.evaluated(sepkit, tmp_path, made(lambda x: x[:-600])) == ([], [])
 
 

@@ -20,7 +20,7 @@ class OpenUnmixFront:
     def __init__(
         self, n_fft: int, hop_length: int, bins: int, channels: int, extension_bins: int, loudness: float, niter: int
     ) -> None:
-        """`bins` and `channels` are those of the mask network; `loudness` is the factor of the magnitudes it hears."""
+        """`bins` and `channels` are those of the mask network; `loudness` is the factor of its input magnitudes."""
         self._transform = Transform(n_fft, hop_length)
         self._bins, self._channels = bins, channels
         self._extension_bins = extension_bins
@@ -52,10 +52,10 @@ class OpenUnmixFront:
         """[C, T, n_fft / 2 + 1] -> [C or 1, F, T] of the mask network"""
         if self._channels == 1:
             magnitude = magnitude.mean(0, keepdims=True)
-        heard = np.zeros((len(magnitude), self._bins, magnitude.shape[1]), np.float32)
+        inputs = np.zeros((len(magnitude), self._bins, magnitude.shape[1]), np.float32)
         low = min(self._bins, magnitude.shape[2])
-        np.multiply(magnitude[:, :, :low].swapaxes(1, 2), self._loudness, out=heard[:, :low])
-        return heard
+        np.multiply(magnitude[:, :, :low].swapaxes(1, 2), self._loudness, out=inputs[:, :low])
+        return inputs
 
     def _at_all_bins(self, masks: Samples, bins: int) -> Samples:
         """[S, C or 1, T, F] -> the same of any number of bins"""

@@ -81,8 +81,8 @@ class OpenUnmixModule(nn.Module):
             torch.where(spectrum == 0, _NEXT_TO_NOTHING, spectrum).permute(2, 1, 0).contiguous()
         )
         parts = [
-            wiener(some, heard, self.niter, residual=len(estimates) == 1)  # EM takes no source for itself
-            for some, heard in zip(magnitudes.split(WIENER_FRAMES), mixture.split(WIENER_FRAMES), strict=True)
+            wiener(some, mixed, self.niter, residual=len(estimates) == 1)  # EM takes no source for itself
+            for some, mixed in zip(magnitudes.split(WIENER_FRAMES), mixture.split(WIENER_FRAMES), strict=True)
         ]
         filtered = torch.cat(parts)[..., : len(estimates)]  # [T, F, C, real and imaginary, S]
         return torch.view_as_complex(filtered.permute(4, 2, 1, 0, 3).contiguous())
@@ -95,9 +95,9 @@ class MaskNetwork(nn.Module):
         super().__init__()
         self.bins = config.n_fft // 2 + 1
         self.channels = audio.channels
-        heard = int(bandwidth_to_max_bin(audio.sample_rate, config.n_fft, config.bandwidth))
+        max_bin = int(bandwidth_to_max_bin(audio.sample_rate, config.n_fft, config.bandwidth))
         self.targets = nn.ModuleList(
-            Target(self.bins, audio.channels, config.hidden, config.layers, config.unidirectional, max_bin=heard)
+            Target(self.bins, audio.channels, config.hidden, config.layers, config.unidirectional, max_bin=max_bin)
             for _ in audio.sources
         )
 
@@ -114,8 +114,8 @@ class Target(Network):  # type: ignore[misc]  # the package has no types
 
     def forward(self, magnitude: Tensor) -> Tensor:
         """Magnitude [B, C, F, T] -> mask [B, C, F, T]."""
-        heard = magnitude.permute(3, 0, 1, 2)[..., : self.nb_bins]
-        x = ((heard + self.input_mean) * self.input_scale).flatten(2)
+        inputs = magnitude.permute(3, 0, 1, 2)[..., : self.nb_bins]
+        x = ((inputs + self.input_mean) * self.input_scale).flatten(2)
         x = torch.tanh(_normed(self.bn1, self.fc1(x)))
         x = torch.cat([x, self.lstm(x)[0]], -1)
         x = functional.relu(_normed(self.bn2, self.fc2(x)))

@@ -28,8 +28,8 @@ class OpenUnmix(ModelConfig):
     hop_length: int = Field(default=1024, ge=16, description="samples between STFT frames")
     hidden: int = Field(default=512, ge=2, multiple_of=2, description="width of the layers")
     layers: int = Field(default=3, ge=1, le=8, description="of the LSTM")
-    unidirectional: bool = Field(default=False, description="hear the past alone")
-    bandwidth: float = Field(default=16000.0, gt=0, description="Hz up to which the network listens")
+    unidirectional: bool = Field(default=False, description="use the past alone")
+    bandwidth: float = Field(default=16000.0, gt=0, description="Hz up to which the network reads the input")
     niter: int = Field(
         default=0, ge=0, le=8,
         description="iterations of the multichannel Wiener filter that separation ends with; 0: phase of the mixture",
@@ -50,7 +50,7 @@ class OpenUnmix(ModelConfig):
     def full_band(self, trained: AudioSpec, wanted: AudioSpec) -> nn.Module | None:
         """Return the same weights behind an STFT of equal bins (Hz) and frames (s) at the wanted rate.
 
-        A network of one channel masks any number of them by their mean magnitude. One of several hears no other number.
+        A network of one channel masks any number of them by their mean magnitude. One of several takes no other number.
         """
         from sepkit_openunmix.network import OpenUnmixModule
 

@@ -24,8 +24,9 @@ _LEAST, _NOISE, _HIGHEST = np.float32(1e-10), np.float32(1e-5), np.float32(10)
 
 
 def filtered(estimates: Spectra, mixture: Spectra, iterations: int) -> Spectra:
-    """Estimates [S, C, T, F] and their mixture [C, T, F] -> estimates [S, C, T, F]. A single source is filtered beside
-    all else.
+    """Return filtered estimates [S, C, T, F], given those and their mixture [C, T, F].
+
+    A single source is filtered beside the residual.
     """
     scale = max(np.float32(1), np.sqrt(np.square(np.abs(mixture)).max()) / _HIGHEST)
     result = np.empty_like(estimates)

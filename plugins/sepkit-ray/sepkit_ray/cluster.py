@@ -30,7 +30,7 @@ def connected(address: str) -> Iterator[None]:
     """
     address = address or os.environ.get("RAY_ADDRESS", "")
     _check_answers(address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that starts here reports to nobody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that starts here sends no reports
     with redirect_stdout(sys.stderr):  # Ray prints there what happens to its workers, and a report has it for itself
         try:
             ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR)
@@ -44,7 +44,7 @@ def connected(address: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a worker gets of its machine: CPUs, which is also how many threads it has, and GPUs."""
+    """The share of a machine that a worker gets: CPUs, which set its number of threads, and GPUs."""
 
     cpus: int
     gpus: int
@@ -57,7 +57,7 @@ class Share:
 
     @property
     def fitting(self) -> int:
-        """How many such shares the cluster has.
+        """Return the number of such shares in the cluster.
 
         Raises:
             ConfigError: not one.
@@ -73,7 +73,7 @@ class Share:
 
 
 def _check_answers(address: str) -> None:
-    """Raise SepkitError where nobody listens at HOST:PORT, for which Ray would wait for minutes."""
+    """Raise SepkitError if no server is at HOST:PORT, for which Ray would wait for minutes."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal() and "/" not in host:
         try:

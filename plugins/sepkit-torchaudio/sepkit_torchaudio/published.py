@@ -1,7 +1,7 @@
 """The pretrained bundles of torchaudio.
 
-torchaudio verifies none of them and publishes no checksum. The one here is that of several who use the file; where
-nobody states one, whoever wants the file must.
+torchaudio verifies none of them and publishes no checksum. The one here is stated by several projects that use the
+file; for the others the user states it.
 """
 
 from __future__ import annotations

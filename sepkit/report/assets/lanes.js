@@ -1,5 +1,5 @@
 "use strict";
-// What is seen of a stretch of a song: waveform, curves and spectrograms, one below the other on one time axis.
+// The lanes of a view: waveform, curves and spectrograms on one time axis.
 
 const SOURCES = { mixture: "Mixture", estimate: "Estimate", reference: "Reference", residual: "Residual" };
 

@@ -1,5 +1,5 @@
 "use strict";
-// A song that is looked at and listened to: which stretch is seen, which source is heard, and where it is.
+// The player of a song: its view, its source and its position.
 
 class Player {
   constructor(song, settings) {
@@ -60,7 +60,7 @@ class Player {
       parts.push(element("span", {}, element("i", {}), "the reference is silent"));
     }
     if (this.song.excerpts.some((excerpt) => excerpt.seconds < this.song.seconds - 0.1)) {
-      parts.push(element("span", {}, element("i", { class: "mark" }), "excerpts that can be heard"));
+      parts.push(element("span", {}, element("i", { class: "mark" }), "excerpts with sound"));
     }
     parts.push(element("span", {}, `Spectrograms on the mel scale, ${this.song.range} dB down from the mixture's loudest point. ` +
       "Residual: the mixture minus the estimate. Click anywhere to seek."));

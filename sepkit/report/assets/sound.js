@@ -1,5 +1,5 @@
 "use strict";
-// Plays one source of one excerpt at a time. Sources are decoded when they are first heard, and a change of source keeps
+// Plays one source of one excerpt at a time. Sources are decoded when they are first played, and a change of source keeps
 // the position to the sample: all excerpts share one clock, that of the audio context.
 
 const FADE = 0.012; // seconds: no click when the source changes

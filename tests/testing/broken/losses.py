@@ -146,7 +146,7 @@ class Summed(Good):
     """The sum over the batch."""
 
     name: str = "summed"
-    fails: ClassVar = {"test_a_batch_costs_the_mean_of_its_examples": "a batch of 3 costs"}
+    fails: ClassVar = {"test_a_batch_costs_the_mean_of_its_chunks": "a batch of 3 costs"}
 
     def loss(self, estimate, target):
         return (estimate - target).abs().mean((1, 2, 3)).sum()
@@ -156,7 +156,7 @@ class AllSources(Good):
     """Asks for each source by its number."""
 
     name: str = "all_sources"
-    fails: ClassVar = {"test_examples_of_one_source_are_taken": "examples of one source, .*fail: index 1"}
+    fails: ClassVar = {"test_chunks_of_one_source_are_taken": "chunks of one source, .*fail: index 1"}
 
     def build(self, audio):
         return lambda estimate, target: (

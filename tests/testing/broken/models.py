@@ -130,7 +130,7 @@ class Dropping(Good):
     name: str = "dropping"
     fails: ClassVar = {
         "test_evaluation_mode_gives_the_same_twice": "other samples the second time",
-        "test_evaluation_mode_keeps_the_examples_of_a_batch_apart": "an example changes",
+        "test_evaluation_mode_keeps_the_chunks_of_a_batch_apart": "a chunk changes",
         "test_a_model_file_gives_back_its_weights_and_output": "differ by",
     }
 
@@ -139,7 +139,7 @@ class Mixing(Good):
     """Subtracts the mean of the batch."""
 
     name: str = "mixing"
-    fails: ClassVar = {"test_evaluation_mode_keeps_the_examples_of_a_batch_apart": "with what else is in its batch"}
+    fails: ClassVar = {"test_evaluation_mode_keeps_the_chunks_of_a_batch_apart": "with the others of its batch"}
 
 
 class Writer(Good):
@@ -200,7 +200,7 @@ class OneMask(Masked):
 
     name: str = "one_mask"
     fails: ClassVar = {
-        "test_mask_network_takes_any_number_of_frames_and_examples": r"gives \[1, 1, 16, 1\] for \[1, 1, 16, 500\]",
+        "test_mask_network_takes_any_number_of_frames_and_chunks": r"gives \[1, 1, 16, 1\] for \[1, 1, 16, 500\]",
         "test_mask_network_can_be_exported": "call it something else",
     }
     options: ClassVar = {}
@@ -216,7 +216,7 @@ class TwoInputs(Masked):
 
     name: str = "two_inputs"
     fails: ClassVar = {
-        "test_mask_network_takes_any_number_of_frames_and_examples": "with one tensor",
+        "test_mask_network_takes_any_number_of_frames_and_chunks": "with one tensor",
         "test_mask_network_can_be_exported": "does not call it with one tensor",
     }
 
