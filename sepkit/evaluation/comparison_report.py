@@ -83,12 +83,13 @@ def _differences(columns: Sequence[Difference]) -> Table:
 
 
 def _moved(columns: Sequence[Difference]) -> Table:
-    table = _table("stem", "metric", "song", "first", "other", "difference", "is")
+    table = _table("song", "first", "other", "difference", "is")
     for column in columns:
+        table.add(f"{column.metric.name} of {column.stem}", "", "", "", "")
         for pairs, text in ((column.improved, "better"), (column.worsened, "worse")):
             for pair in pairs[:MOVED]:
                 scores = f"{pair.first:z.2f}", f"{pair.other:z.2f}", _number(pair.difference)
-                table.add(column.stem, column.metric.name, pair.track, *scores, text)
+                table.add(pair.track, *scores, text)
         table.end_section()
     return table
 

@@ -75,7 +75,7 @@ def test_differences_are_paired_by_song(sepkit, write):
     assert difference["verdict"] == "unclear"
     assert "expanded percentiles" in result["interval"]
     table = sepkit("compare", first, other).out
-    assert [row[2] for row in map(cells, table.splitlines()) if row[-1] == "worse"] == ["e", "d"]
+    assert [row[0] for row in map(cells, table.splitlines()) if row[-1] == "worse"] == ["e", "d"]
 
 
 @pytest.mark.parametrize(("better", "verdicts"), [("higher", ["better", "worse"]), ("lower", ["worse", "better"])])
@@ -105,7 +105,8 @@ def test_the_tables_show_what_moved_most_and_what_is_left_out(sepkit, write):
     done = sepkit("compare", first, other)
     assert done.code == 0
     assert f"{other}:model minus {first}:model" in done.out
-    assert [row[2:] for row in map(cells, done.out.splitlines()) if row[:2] == ["vocals", "sdr"]] == [
+    assert "sdr of vocals" in done.out
+    assert [row for row in map(cells, done.out.split("moved most")[1].splitlines()) if row[-1] == "better"] == [
         ["e", "5.00", "10.00", "+5.00", "better"],
         ["d", "4.00", "8.00", "+4.00", "better"],
         ["c", "3.00", "6.00", "+3.00", "better"],
@@ -143,6 +144,18 @@ def test_at_80_columns_a_metric_is_one_word_and_what_is_left_out_is_counted(term
     assert "as no song has both scores: bleed.drums of accompaniment, bleed.bass of" in " ".join(out.split())
     assert "0/0" not in out
     assert "No interval" not in out
+
+
+def test_names_of_songs_are_whole_at_80_columns(terminal, write):
+    song = "Artist of Songs - The Title"
+    metrics = [METRIC | {"metric": "silence_audible"}]
+    files = (
+        write(name, summary([row(song, score, stem="accompaniment", metric="silence_audible")], metrics=metrics))
+        for name, score in (("first", 1), ("other", 22.5))
+    )
+    out = terminal("compare", *files).out
+    assert "silence_audible of accompaniment" in out
+    assert re.search(rf"{song} +1\.00 +22\.50", out)
 
 
 def test_a_label_chooses_among_models_and_bounds(sepkit, write):
