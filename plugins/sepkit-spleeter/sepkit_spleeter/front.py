@@ -19,7 +19,7 @@ class SpleeterFront:
 
     def __init__(self, n_fft: int, hop_length: int, bins: int, extension_bins: int, loudness: float) -> None:
         """`bins` are those of the mask network, `extension_bins` the highest of them, which the masks above follow (0:
-        they are zero), and `loudness` is the factor of the magnitudes that it hears.
+        they are zero), and `loudness` is the factor of the input magnitudes.
         """
         self._transform = Transform(n_fft, hop_length)
         self._bins = bins
@@ -36,9 +36,9 @@ class SpleeterFront:
         frames = self._transform.frame_count(mixture.shape[-1])
         magnitude = np.zeros((len(mixture), self._bins, frames), np.float32)
         for part, spectra in self._transform.spectra(mixture):
-            heard = spectra[..., : self._bins]
-            levels = np.sqrt(heard.real**2 + heard.imag**2) * self._loudness
-            magnitude[:, : heard.shape[-1], part] = levels.swapaxes(1, 2)
+            inputs = spectra[..., : self._bins]
+            levels = np.sqrt(inputs.real**2 + inputs.imag**2) * self._loudness
+            magnitude[:, : inputs.shape[-1], part] = levels.swapaxes(1, 2)
         return magnitude
 
     def _masked(self, mixture: Samples, masks: Samples) -> Samples:

@@ -46,8 +46,8 @@ class SpleeterModule(nn.Module):
     def band_masks(self, magnitude: Tensor) -> Tensor:
         """Return the masks [B, S, C, n_fft / 2 + 1, T] of any STFT size for magnitudes [B, C, n_fft / 2 + 1, T]."""
         bins, known = magnitude.shape[2], self.mask_network.bins
-        heard = functional.pad(magnitude * self.loudness, (0, 0, 0, max(0, known - bins)))[:, :, :known]
-        masks = self.mask_network(heard.contiguous()).to(magnitude.dtype)
+        inputs = functional.pad(magnitude * self.loudness, (0, 0, 0, max(0, known - bins)))[:, :, :known]
+        masks = self.mask_network(inputs.contiguous()).to(magnitude.dtype)
         above = (*masks.shape[:3], max(0, bins - known), masks.shape[4])
         if self.extension_bins:
             top = masks[:, :, :, -self.extension_bins :].mean(3, keepdim=True).expand(above)
@@ -92,9 +92,9 @@ class UNet(nn.Module):
         self.convolutions = nn.ModuleList(nn.Conv2d(*pair, 5, 2) for pair in pairwise(down))
         self.norms = nn.ModuleList(_norm(width) for width in config.filters[:-1])
         up = (*reversed(config.filters[:-1]), 1)
-        heard = (config.filters[-1], *(2 * width for width in up[:-1]))
+        inputs = (config.filters[-1], *(2 * width for width in up[:-1]))
         self.transposed = nn.ModuleList(
-            nn.ConvTranspose2d(*pair, 5, 2, padding=1) for pair in zip(heard, up, strict=True)
+            nn.ConvTranspose2d(*pair, 5, 2, padding=1) for pair in zip(inputs, up, strict=True)
         )
         self.transposed_norms = nn.ModuleList(_norm(width) for width in up)
         self.dropout = nn.Dropout(config.dropout)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sepkit.component import SpectralFront
 
 EXTENSION_HZ = 2000.0
-"""Width of the top of the band that the networks hear; the masks above it follow the mean of theirs there."""
+"""Width of the top of the band that the networks read; the masks above it follow the mean of theirs there."""
 
 
 class SpleeterUNet(ModelConfig):
@@ -28,7 +28,7 @@ class SpleeterUNet(ModelConfig):
     name: Literal["spleeter_unet"] = "spleeter_unet"
     n_fft: int = Field(default=4096, ge=64, le=16384, multiple_of=2, description="length of the STFT window in samples")
     hop_length: int = Field(default=1024, ge=16, description="samples between STFT frames")
-    bins: int = Field(default=1024, ge=2, description="STFT bins that the networks hear, from 0 Hz on")
+    bins: int = Field(default=1024, ge=2, description="STFT bins that the networks read, from 0 Hz on")
     filters: tuple[int, ...] = Field(
         default=(16, 32, 64, 128, 256, 512), min_length=2, description="of each layer of the encoder"
     )
@@ -71,7 +71,7 @@ class SpleeterUNet(ModelConfig):
     def full_band(self, trained: AudioSpec, wanted: AudioSpec) -> nn.Module | None:
         """Return the same weights behind an STFT of equal bins (Hz) and frames (s) at the wanted rate.
 
-        None for another number of channels: the networks hear all of them together.
+        None for another number of channels: the networks read all of them together.
         """
         from sepkit_spleeter.network import SpleeterModule
 

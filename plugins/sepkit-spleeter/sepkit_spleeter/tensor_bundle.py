@@ -28,7 +28,7 @@ _DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
 
 
 class Stored(NamedTuple):
-    """Where a tensor is in the data."""
+    """The position of a tensor in the data."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
