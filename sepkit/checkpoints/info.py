@@ -12,6 +12,7 @@ from safetensors import safe_open
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from sepkit.cache.speeds import speed_of
 from sepkit.checkpoints import model_file
 from sepkit.component import AudioSpec
 from sepkit.config_errors import explain
@@ -55,6 +56,7 @@ def _content(path: Path) -> dict[str, Any]:
         "kind": "state of a run" if "state" in manifest else "model",
         "bytes": path.stat().st_size,
         "sha256": manifest["sha256"],
+        "speed": speed_of(manifest["sha256"]),
         "tensors": dtypes.total(),
         "dtypes": dict(sorted(dtypes.items())),
     }

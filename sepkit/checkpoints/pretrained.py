@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sepkit.cache.folder import cache_folder
+from sepkit.cache.speeds import speed_of
 from sepkit.checkpoints import info, model_file, tensor_file
 from sepkit.checkpoints.pretrained_download import NotFetchedError, fetch_file, sources
 from sepkit.config import RunConfig
@@ -56,23 +57,30 @@ def place(known: Pretrained) -> Path:
 
 def is_made(known: Pretrained) -> bool:
     """Return True if the model file exists, made of the files and for the network of the installed plugin."""
+    return bool(_checksum(known))
+
+
+def _checksum(known: Pretrained) -> str:
+    """Return the checksum in the manifest of the model file, or "" if the file is missing or of something else."""
     try:
         with safe_open(place(known), "pt") as file:
             manifest = json.loads(file.metadata()["sepkit"])
         checksums = manifest["pretrained"]["files"]
         published = _published(known)
-        return (
+        fits = (
             list(checksums) == list(published)
             and all(checksums[name].startswith(sha256) for name, sha256 in published.items())
             and type(known.model).model_validate(manifest["model"]) == known.model
             and type(known.audio)(**manifest["audio"]) == known.audio
         )
+        return manifest["sha256"] if fits else ""
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+        return ""
 
 
 def summary(known: Pretrained) -> dict[str, Any]:
     """Return the facts of a pretrained model before its download, as JSON values."""
+    checksum = _checksum(known)
     return {
         "name": known.name,
         "summary": known.summary,
@@ -84,7 +92,8 @@ def summary(known: Pretrained) -> dict[str, Any]:
         "sources": list(known.audio.sources),
         "bytes": known.bytes,
         "files": [{"name": file.name, "places": sources(file), "sha256": file.sha256} for file in known.files],
-        "on_disk": str(place(known)) if is_made(known) else None,
+        "on_disk": str(place(known)) if checksum else None,
+        "speed": speed_of(checksum) if checksum else None,
     }
 
 

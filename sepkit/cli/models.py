@@ -65,14 +65,16 @@ def _pretrained_table(rows: list[dict[str, Any]]) -> list[Any]:
 
         return [f"Pretrained models come with plugin packages: {install('sepkit-spleeter')}"]
     headings = Column("stems", "text"), Column("MB", "number"), Column("licence", "text"), Column("score", "text")
-    table = Table([Column("pretrained"), *headings, Column("here")])
+    table = Table([Column("pretrained"), *headings, Column("speed", "number"), Column("here")])
     for row in rows:
         table.add(
             row["name"], ", ".join(row["sources"]), f"{row['bytes'] / 1e6:.0f}", row["licence"],
-            row["score"] or "not stated", "yes" if row["on_disk"] else "no",
+            row["score"] or "not stated", f"{row['speed']:.3g}x" if row["speed"] else "",
+            "yes" if row["on_disk"] else "no",
         )  # fmt: skip
     return [
         table,
+        "speed: seconds of audio a second, as measured on this machine",
         f"More of one: {command('models', 'info', 'NAME')}. Use it: {command('separate', 'song.mp3', '-m', 'NAME')}",
     ]
 

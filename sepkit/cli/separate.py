@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from sepkit.songs.pipeline import Progress, SeparationOptions
 
 
+# Seconds of audio from which on a speed is measured.
+_TIMED = 30.0
 PRESETS = {"karaoke": ("instrumental",), "acapella": ("vocals",), "drumless": ("no_drums",)}
 
 
@@ -104,6 +107,7 @@ def separate(
     residual = residual_of(residual, no_residual=no_residual)
     with Decoder() as decoder:
         decoder.begin()  # while the other modules are imported
+        from sepkit.cache.speeds import note_speed
         from sepkit.checkpoints.locate import locate
         from sepkit.separation.engine.memory import share_one_heap
         from sepkit.songs.batch import separate_files
@@ -121,7 +125,11 @@ def separate(
         if residual is None and not separator.residual and not (options.stems or options.two_stems):
             say("The stems of this model need not add up to the song. --residual NAME writes what they leave")
         with Display() as display:
+            started = perf_counter()
             batch = separate_files(separator, decoder, inputs, options, display.events())
+    seconds = sum(result.stems.seconds for result in batch.songs if result.stems)
+    if seconds >= _TIMED:
+        note_speed(separator.model.checksum, seconds / (perf_counter() - started))
     return report_of(batch, write_report_of(batch.songs, options) if report else None)
 
 

@@ -71,13 +71,14 @@ class StemFiles:
     """The files of a song's stems, and the one gain of all of them that keeps each from clipping (1: none).
 
     The gain of skipped stems, which existed already, is unknown. `reason` says why stems were skipped, or why those
-    that existed were not.
+    that existed were not. `seconds` of audio were separated.
     """
 
     files: dict[str, Path]
     gain: float | None = 1.0
     skipped: bool = False
     reason: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ class Pipeline:
             publish(finished, folder / "before", overwrite=plan.replaces)
         except OSError as error:
             raise self._unwritable(plan, error) from None
-        return StemFiles(plan.files, gain, reason=plan.reason)
+        return StemFiles(plan.files, gain, reason=plan.reason, seconds=raw.frames / plan.info.sample_rate)
 
     def _difference(self, files: dict[str, Path], wanted: Provenance, sample_rate: int) -> str:
         """Return the difference between existing and wanted stems: `COMPLETE` if there is none, "" if none exists.

@@ -8,11 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Barrier
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 
 from sepkit import AudioSpec, ConfigError, ModelFileError, Pretrained, WeightFile, config, plugins
+from sepkit.cache.folder import cache_folder
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.locate import locate
 from sepkit.checkpoints.pretrained import fetch
@@ -483,3 +485,20 @@ def test_the_documented_plugin_works(install_plugin, sepkit):
     install_plugin("sepkit-ours", "ours", "sepkit_ours", source)
     known = sepkit("models", "info", "ourvoices", "--json").json
     assert (known["licence"], known["bytes"], known["on_disk"]) == ("CC BY 4.0", 25_000_000, None)
+
+
+def test_the_speed_of_a_model_is_known_after_a_song_of_half_a_minute(sepkit, small, tmp_path):
+    def speed():
+        (row,) = [row for row in sepkit("models", "list", "--json").json["pretrained"] if row["name"] == "small"]
+        return row["speed"]
+
+    for seconds in (1, 31):
+        assert speed() is None
+        soundfile.write(tmp_path / f"{seconds}.wav", np.zeros((8000 * seconds, 1)), 8000)
+        assert sepkit("separate", tmp_path / f"{seconds}.wav", "-m", "small", "-o", tmp_path / "out").code == 0
+    measured = speed()
+    assert measured > 0
+    assert f"{measured:.3g}x" in sepkit("models", "list").out
+    assert sepkit("models", "info", "small", "--json").json["speed"] == measured
+    (cache_folder() / "speeds" / sepkit("models", "info", "small", "--json").json["sha256"]).write_text("fast")
+    assert speed() is None
