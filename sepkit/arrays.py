@@ -9,3 +9,5 @@ if TYPE_CHECKING:
 Samples: TypeAlias = "NDArray[np.float32]"
 Doubles: TypeAlias = "NDArray[np.float64]"
 Scores: TypeAlias = Doubles
+Flags: TypeAlias = "NDArray[np.bool_]"
+DoubleSpectra: TypeAlias = "NDArray[np.complex128]"

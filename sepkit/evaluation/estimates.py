@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 from unicodedata import normalize
 
 from sepkit.arrays import Samples
@@ -31,32 +31,6 @@ log = logging.getLogger(__name__)
 _NUMBERED = re.compile(r"\d+_(.+)_\(([^()]+)\)", re.DOTALL)
 
 _Stems = dict[str, list[Path]]
-
-
-class Estimator(Protocol):
-    """A source of estimates. `label` is its name in every table; `network` and `audio` determine its bounds."""
-
-    @property
-    def label(self) -> str:
-        """A short name, unlike that of any other in the evaluation."""
-
-    @property
-    def network(self) -> ModelConfig | None:
-        """The model's settings, or None where they are unknown."""
-
-    @property
-    def audio(self) -> AudioSpec:
-        """The signals that the model takes."""
-
-    def available(self, track: Track) -> AvailableStems:
-        """Return the stems that it has of a song."""
-
-    def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
-        """Return the estimates [channel, time], at the rate, channels and length of the song.
-
-        Raises:
-            SepkitError: there are none.
-        """
 
 
 @dataclass(frozen=True)
@@ -82,7 +56,7 @@ class ModelEstimates:
         return replace(made, residuals={**made.residuals, residual: self.separator.sources}) if residual else made
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
-        """Separate the song."""
+        """Return its stems, [channel, time] at the rate, channels and length of the song."""
         return self.separator(song.mixture, song.sample_rate)
 
 
@@ -122,7 +96,7 @@ class FinishedEstimates:
         return _available_stems(self._files(track), track)
 
     def estimate(self, track: Track, song: Reference) -> Mapping[str, Samples]:
-        """Read the stems that the song has references for.
+        """Read the stems that the song has references for, [channel, time] at its rate, channels and length.
 
         Raises:
             AudioError: a file cannot be read.
@@ -167,6 +141,10 @@ class FinishedEstimates:
             stems = found.setdefault(normalize("NFC", song), {}).setdefault(file.parent, {})
             stems.setdefault(folded(stem), []).append(file)
         return found
+
+
+Estimator: TypeAlias = ModelEstimates | FinishedEstimates
+"""A source of estimates. `label` is its name in every table; `network` and `audio` determine its bounds."""
 
 
 def labels(models: Sequence[Path]) -> list[str]:

@@ -9,17 +9,12 @@ E. Vincent, R. Gribonval, C. Fevotte, "Performance measurement in blind audio so
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy.fft import next_fast_len, rfft
 
-from sepkit.arrays import Samples, Scores
+from sepkit.arrays import Doubles, DoubleSpectra, Samples, Scores
 from sepkit.metrics.energies import decibels, frames
 from sepkit.metrics.projections import TAPS, correlations, filters
-
-if TYPE_CHECKING:
-    from sepkit.metrics.projections import Array, Spectra
 
 RATIOS = ("SDR", "ISR", "SIR", "SAR")
 
@@ -39,7 +34,7 @@ def decompose(estimates: Samples, references: Samples, length: int) -> dict[str,
     return dict(zip(RATIOS, np.array(scores).transpose(1, 2, 0), strict=True))
 
 
-def _filters(estimates: Samples, references: Samples) -> tuple[Array, Array]:
+def _filters(estimates: Samples, references: Samples) -> tuple[Doubles, Doubles]:
     """Return the filters of each estimate's own reference, and those of all references.
 
     They are [estimate, channel of the reference, channel, tap] and [channel of any reference, channel of any estimate,
@@ -54,7 +49,9 @@ def _filters(estimates: Samples, references: Samples) -> tuple[Array, Array]:
     return own, filters(with_known, with_wanted)
 
 
-def _ratios(own: Spectra, joint: Spectra, estimates: Spectra, references: Spectra) -> list[Scores]:
+def _ratios(
+    own: DoubleSpectra, joint: DoubleSpectra, estimates: DoubleSpectra, references: DoubleSpectra
+) -> list[Scores]:
     """Return the ratios [estimate] of a frame, from the spectra of filters and signals."""
     true = references[: len(estimates)]
     filtered = np.einsum("sabf,saf->sbf", own, true)
@@ -64,7 +61,7 @@ def _ratios(own: Spectra, joint: Spectra, estimates: Spectra, references: Spectr
     return [decibels(_energy(w), _energy(e)) for w, e in zip(wanted, errors, strict=True)]
 
 
-def _energy(spectra: Spectra) -> Scores:
+def _energy(spectra: DoubleSpectra) -> Scores:
     """[source, channel, frequency] -> [source]: the energy of real signals of even length, in halves of a unit.
 
     All frequencies but the first and the last stand for their mirror images, too.

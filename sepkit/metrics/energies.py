@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sepkit.arrays import Samples, Scores
-
-if TYPE_CHECKING:
-    Flags = np.ndarray[Any, np.dtype[np.bool_]]
+from sepkit.arrays import Flags, Samples, Scores
 
 
 def frames(signal: Samples, length: int) -> Iterator[Samples]:

@@ -11,19 +11,13 @@ own in the place of their sum.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
-from sepkit.arrays import Samples, Scores
+from sepkit.arrays import DoubleSpectra, Samples, Scores
 from sepkit.metrics.energies import energies, frames
 from sepkit.metrics.silence import SILENT_DB, floored, ratio, song_energy
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Spectra = NDArray[np.complex128]
 
 WINDOW_SECONDS = 0.046
 BANDS_PER_OCTAVE = 2
@@ -51,7 +45,7 @@ def leaks(estimates: Samples, references: Samples, mixture: Samples, sample_rate
     return np.where(energies(references, length) > faint, floored(shares, np.ones_like(shares)), np.nan)
 
 
-def _spectra(signals: Samples, size: int) -> Spectra:
+def _spectra(signals: Samples, size: int) -> DoubleSpectra:
     """[source, channel, time] -> [bin, channel and window, source]; Hann windows, each half a window after another."""
     padded = np.pad(signals, ((0, 0), (0, 0), (0, max(0, size - signals.shape[-1]))))
     windows = sliding_window_view(padded, size, axis=-1)[:, :, :: size // 2]
@@ -59,7 +53,7 @@ def _spectra(signals: Samples, size: int) -> Spectra:
     return spectra.reshape(len(signals), -1, spectra.shape[-1]).T
 
 
-def _shares(estimates: Spectra, references: Spectra) -> Scores:
+def _shares(estimates: DoubleSpectra, references: DoubleSpectra) -> Scores:
     """Return the share of each reference that is in each estimate of one frame, [estimate, source]."""
     edges = _edges(len(references))
     adjoint = references.conj().swapaxes(1, 2)

@@ -6,16 +6,13 @@ F.-R. Stoeter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campai
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from sepkit.arrays import Samples, Scores
+from sepkit.arrays import Flags, Samples, Scores
 from sepkit.component import AudioSpec, Metric, MetricConfig
 from sepkit.errors import SepkitError
-
-if TYPE_CHECKING:
-    from sepkit.metrics.energies import Flags
 
 RATIOS = ("SDR", "ISR", "SIR", "SAR")
 

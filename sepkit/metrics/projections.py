@@ -9,18 +9,12 @@ F.-R. Stoeter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campai
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import irfft, rfft
 from scipy.linalg import cho_factor, cho_solve
 
-from sepkit.arrays import Samples
-
-if TYPE_CHECKING:
-    Array = np.ndarray[Any, np.dtype[np.float64]]
-    Spectra = np.ndarray[Any, np.dtype[np.complex128]]
+from sepkit.arrays import Doubles, DoubleSpectra, Samples
 
 TAPS = 512
 """Of each filter, as in BSSEval."""
@@ -30,7 +24,7 @@ GROUP = 16
 """Blocks that are transformed at once: some megabytes."""
 
 
-def correlations(references: Samples, estimates: Samples) -> Array:
+def correlations(references: Samples, estimates: Samples) -> Doubles:
     """Return the sums over t of first[i, t] second[j, t + lag] as [i, j, lag], lags from 1 - TAPS to TAPS - 1.
 
     `first` are the references, `second` the references and after them the estimates; all are [channel, time], of one
@@ -51,16 +45,16 @@ def correlations(references: Samples, estimates: Samples) -> Array:
         first = second[:count].copy()
         first[..., :margin] = first[..., -margin:] = 0
         total += _by_frequency(first).conj().transpose(0, 2, 1) @ _by_frequency(second)
-    lags: Array = irfft(total, BLOCK, axis=0)
+    lags: Doubles = irfft(total, BLOCK, axis=0)
     return np.concatenate([lags[-margin:], lags[:TAPS]]).transpose(1, 2, 0)
 
 
-def _by_frequency(blocks: Array) -> Spectra:
+def _by_frequency(blocks: Doubles) -> DoubleSpectra:
     """[channel, block, time] -> [frequency, block, channel]"""
     return np.ascontiguousarray(rfft(blocks).transpose(2, 1, 0))
 
 
-def filters(references: Array, estimates: Array) -> Array:
+def filters(references: Doubles, estimates: Doubles) -> Doubles:
     """Return the filters [reference, estimate, tap] whose outputs add up to what is closest to each estimate.
 
     References are scaled to one energy, and the diagonal gets what rounding can take from it. So equal channels, silent
@@ -80,5 +74,5 @@ def filters(references: Array, estimates: Array) -> Array:
     right = (estimates[..., TAPS - 1 :] / level[:, None, None]).transpose(0, 2, 1).reshape(count * TAPS, -1)
     # The matrix is symmetric, and its transpose has the memory order that LAPACK factorises without a copy.
     factor = cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
-    solution: Array = cho_solve(factor, right, check_finite=False).reshape(count, TAPS, -1)
+    solution: Doubles = cho_solve(factor, right, check_finite=False).reshape(count, TAPS, -1)
     return solution.transpose(0, 2, 1) / level[:, None, None]

@@ -10,15 +10,11 @@ K. Schulze-Forster, C. Doire, G. Richard, R. Badeau, "Weakly informed audio sour
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sepkit.arrays import Samples, Scores
+from sepkit.arrays import Flags, Samples, Scores
 from sepkit.metrics.energies import decibels, energies, energy
-
-if TYPE_CHECKING:
-    from sepkit.metrics.energies import Flags
 
 SILENT_DB = -50.0
 """A frame this far below the song is silent. Dither of 16 bits, -96 dB of full scale, lies well below."""
