@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DELAY_SECONDS = (0.01, 0.04)
 """Of the copy, on average."""
 DRIFT_SECONDS = 0.004
-"""How far its delay wanders to each side: pitch wanders with it, by some 20 cents."""
+"""The largest change of its delay to each side: the pitch changes with it, by some 20 cents."""
 PERIOD_SECONDS = (1.0, 3.0)
 
 

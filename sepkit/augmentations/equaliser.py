@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LOWEST_HZ = 60.0
 REACH_SECONDS = 0.05
-"""How much of each edge is mirrored outwards: more than the filter rings."""
+"""The length of each edge that is mirrored outwards: longer than the filter rings."""
 
 
 class Equaliser(SourceAugmentation):

@@ -46,14 +46,14 @@ class StemAugmentation(LimitedAugmentation):
 class SourceAugmentation(StemAugmentation):
     """Base of the augmentations that change each source independently; subclasses give `change_source`."""
 
-    residual: bool = Field(default=False, description="change what is no source as well, independently of the sources")
+    residual: bool = Field(default=False, description="change the residual as well, independently of the sources")
 
     @abstractmethod
     def change_source(self, source: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
         """[channel, time] -> a new source of the same shape."""
 
     def change(self, stems: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
-        """Return new stems; the last one is what is no source."""
+        """Return new stems; the last one is the residual."""
         changed = stems.copy()
         for number in range(len(stems) if self.residual else len(stems) - 1):
             changed[number] = self.change_source(stems[number], sample_rate, rng)

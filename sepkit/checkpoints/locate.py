@@ -21,7 +21,7 @@ def locate(asked: str = "") -> Path:
     one, which is fetched.
 
     Raises:
-        ModelFileError: there is none, or it cannot be fetched; the message says how to get one.
+        ModelFileError: there is none, or it cannot be fetched; the message says the ways to get one.
         PluginError: two plugins offer a pretrained model of this name.
     """
     named = asked or os.environ.get(VARIABLE, "")

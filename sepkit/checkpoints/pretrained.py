@@ -145,7 +145,7 @@ def _make(known: Pretrained, files: list[WeightFile], path: Path) -> None:
 
 
 def _published(known: Pretrained) -> dict[str, str]:
-    """Return the published checksums by file: of the archives, too, where those of what is in them are not known."""
+    """Return the published checksums by file: also of the archives, if the checksums of their content are unknown."""
     parts = [part for file in known.files for part in (file, *(() if file.sha256 else file.archives))]
     return {part.name: part.sha256 for part in parts}
 

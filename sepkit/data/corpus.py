@@ -32,8 +32,8 @@ def training_songs(config: RunConfig) -> list[Song]:
     if len(config.audio.sources) == 1 and not any(song.parts[RESIDUAL].pieces for song in songs):
         raise CorpusError(f"the training songs hold {config.audio.sources[0]} alone; add a mixture or the other stems")
     check_ends(songs)
-    heard = with_sounding(songs, config.audio.sample_rate, config.train.workers)
-    return [with_prepared(song, config.audio) for song in heard]
+    scanned = with_sounding(songs, config.audio.sample_rate, config.train.workers)
+    return [with_prepared(song, config.audio) for song in scanned]
 
 
 def validation_songs(config: RunConfig) -> list[Song]:
@@ -62,8 +62,8 @@ def _without_collection() -> Iterator[None]:
 
 
 def _nothing_to(split: str, names: list[str]) -> str:
-    what = {"train": "train", "validation": "validate", "test": "test"}.get(split, "work")
+    purpose = {"train": "train", "validation": "validate", "test": "test"}.get(split, "work")
     return (
-        f"no songs to {what} on (datasets: {', '.join(names)}). A plain folder needs two songs or more: "
+        f"no songs to {purpose} on (datasets: {', '.join(names)}). A plain folder needs two songs or more: "
         "one is set aside for validation. Give it a validation/ folder, or more songs"
     )

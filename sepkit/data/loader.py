@@ -62,7 +62,7 @@ class Data:
         return self._load(recipes, (), waiting)
 
     def advice(self) -> str:
-        """Return how to prepare the songs that are not; nothing if all are."""
+        """Return advice to prepare the songs that are not prepared; nothing if all are."""
         songs = [*self.train_songs, *self.validation_songs]
         missing = [song for song in songs if not song.prepared]
         if not missing:

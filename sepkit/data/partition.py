@@ -172,6 +172,6 @@ def _not_as_named(song: _Song, name: str, stems: Sequence[str]) -> Iterator[Faul
         expected = dict.fromkeys((stem for stem in stems if stem not in without), 1.0)
     difference = song.difference(name, expected)
     if difference > DIFFERENT:
-        what = f"the song without {', '.join(without)}" if without else "the mixture"
-        yield Fault(name, f"it is not {what}: they differ by {10 * log10(difference):.1f} dB. "
+        expectation = f"the song without {', '.join(without)}" if without else "the mixture"
+        yield Fault(name, f"it is not {expectation}: they differ by {10 * log10(difference):.1f} dB. "
                     "It is not used; are stems missing, or is it of another song?")  # fmt: skip

@@ -203,14 +203,14 @@ def _warn_of_lengths(tracks: Sequence[Track], audio: AudioSpec, headers: Facts[A
             if abs(seconds - end) > SAME_LENGTH:
                 song = f"{track.name}: {source} {seconds:.1f} s, mixture {end:.1f} s"
                 (longer if seconds > end else shorter).append(song)
-    for songs, which, what in (
+    for songs, difference, consequence in (
         (longer, "longer", "A song ends with its mixture"),
         (shorter, "shorter", "Silence is added to the stem"),
     ):
         if songs:
             log.warning(
                 "stems %s than their mixture: %d (%s%s). %s; `sepkit data check` lists them",
-                which, len(songs), songs[0], "; ..." if len(songs) > 1 else "", what,
+                difference, len(songs), songs[0], "; ..." if len(songs) > 1 else "", consequence,
             )  # fmt: skip
 
 

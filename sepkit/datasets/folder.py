@@ -122,7 +122,7 @@ class Folder(DatasetConfig):
         return next((self._song(folder, files) for _, files in walk(folder, 0)), None)
 
     def _song(self, folder: Path, files: list[Path]) -> Track | None:
-        """Sort the files of a song by what their names mean.
+        """Return the song of its files, sorted by their names.
 
         A residual is a stem if all other stems are ones that it leaves out. Beside drums and bass, `instrumental` is
         not: it holds them.

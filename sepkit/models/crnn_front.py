@@ -33,8 +33,8 @@ class CRNNFront:
         magnitude = np.zeros((self._bins, self._transform.frame_count(len(mid))), np.float32)
         scale = np.float32(4 / self._transform.n_fft)
         for part, spectra in self._transform.spectra(mid):
-            heard = spectra[:, : self._bins]
-            magnitude[: heard.shape[1], part] = (np.sqrt(heard.real**2 + heard.imag**2) * scale).T
+            band = spectra[:, : self._bins]
+            magnitude[: band.shape[1], part] = (np.sqrt(band.real**2 + band.imag**2) * scale).T
         return magnitude
 
     def _masked(self, mixture: Samples, mask: Samples) -> Samples:

@@ -1,4 +1,4 @@
-"""How far a run has come, and when it has stopped improving."""
+"""The position of a run, and early stopping."""
 
 from dataclasses import dataclass
 from math import isfinite

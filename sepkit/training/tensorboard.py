@@ -1,4 +1,4 @@
-"""A run in TensorBoard: numbers of each epoch, examples to hear and see; `events.*` in the run's folder.
+"""A run in TensorBoard: numbers of each epoch, sounds and pictures of a song; `events.*` in the run's folder.
 
 Events are written as they come, by TensorBoard's own encoding of records; its writer would do so in a thread that
 prints its errors. No failure ends the run: one, such as a full disk, is one warning, and nothing more is written.

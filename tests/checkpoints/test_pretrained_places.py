@@ -222,13 +222,13 @@ def test_what_no_place_has_is_said_of_each(sepkit, offer, server, contents):
 
 def test_an_archive_of_another_checksum_is_removed_and_never_read(sepkit, offer, tar):
     offer(in_archive(WeightFile(tar[0], "0" * 64, 1000), ""))
-    assert "small.tar.gz is not what was published" in refused(sepkit)
+    assert "small.tar.gz differs from the published file" in refused(sepkit)
     assert left() == []
 
 
 def test_a_member_of_another_checksum_is_removed_and_never_read(sepkit, offer, tar, contents):
     offer(in_archive(WeightFile(*tar, 1000), "", [b"another", contents[1]]))
-    assert f"{NAMES[0]} is not what was published" in refused(sepkit)
+    assert f"{NAMES[0]} differs from the published file" in refused(sepkit)
     assert left() == ["small.tar.gz"]
 
 

@@ -12,7 +12,6 @@ from sepkit.training.learner import Learner
 from sepkit.training.ranks import Ranks
 from tests.conftest import ROOT
 
-
 ROOMS = ("audio", "models", "losses", "augmentations")
 
 
