@@ -16,6 +16,7 @@ from sepkit.evaluation.reference import load
 from sepkit.terminal import console
 from sepkit.training import curves
 from sepkit.training.checkpointer import Checkpointer
+from sepkit.training.curves import Rows
 from sepkit.training.learner import Learner
 from sepkit.training.pace import LONG_EPOCH, WAITING, Pace
 from sepkit.training.randomness import preserved_randomness
@@ -25,6 +26,8 @@ from sepkit.training.validation import Validation, Validator
 
 # Of the song in TensorBoard.
 EXCERPT_SECONDS = 10
+# Between two pictures of a run: one takes as long to draw as a small epoch to train.
+DRAWING_SECONDS = 10
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ class Display:
         self._pace = Pace()
         self._validating_since = perf_counter()
         self._validation_seconds = 0.0
+        self._drawn_at = perf_counter()
+        self._not_drawn: Rows = ()
         self._console = console()
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -62,6 +67,8 @@ class Display:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
+        if error is None or isinstance(error, Exception):  # any other is to end the run at once
+            self._draw()
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -139,10 +146,18 @@ class Display:
         self._tensorboard.row(row)
         if row["sdr"] is not None and self._tensorboard.active:
             self._show_example(self._tensorboard, row["step"], validator)
+        self._not_drawn = checkpointer.history
+        if perf_counter() - self._drawn_at >= DRAWING_SECONDS:
+            self._draw()
+
+    def _draw(self) -> None:
+        if not self._not_drawn:
+            return
         try:
-            curves.draw(checkpointer.history, self._run.curves)
+            curves.draw(self._not_drawn, self._run.curves)
         except Exception as error:  # noqa: BLE001  a picture is not worth the run
             log.warning("%s cannot be drawn (%s)", self._run.curves, error)
+        self._not_drawn, self._drawn_at = (), perf_counter()
 
     def _line(self, row: dict[str, Any]) -> str:
         stopping, scored = self._learner.stopping, self._learner.monitor == "loss" or row["sdr"] is not None

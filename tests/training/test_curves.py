@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from sepkit.training import curves
+from sepkit.training import curves, display
 
 
 def row(epoch, **values):
@@ -184,6 +184,20 @@ def test_an_earlier_picture_outlives_a_failure(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_run_of_short_epochs_is_drawn_now_and_then_and_at_its_end(sepkit, small_config, songs, tmp_path, monkeypatch):
+    drawn = []
+
+    def draw(rows, path):
+        drawn.append(len(rows))
+        monkeypatch.setattr(display, "DRAWING_SECONDS", math.inf)
+
+    monkeypatch.setattr(display, "DRAWING_SECONDS", 0)
+    monkeypatch.setattr(curves, "draw", draw)
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "run", "--epochs", 3)
+    assert sepkit(*command, "--set", "train.steps_per_epoch=1").code == 0
+    assert drawn == [1, 3]
+
+
 def test_drawing_leaves_settings_as_they_are(tmp_path):
     before = dict(mpl.rcParams)
     curves.draw(history(12, ["보컬"]), tmp_path / "curves.png")
@@ -194,7 +208,7 @@ def test_matplotlib_costs_nothing_before_the_first_picture(tmp_path):
     code = f"""
 import sys
 from pathlib import Path
-from sepkit.training import curves
+from sepkit.training import curves, display
 assert "matplotlib" not in sys.modules
 curves.draw([{row(1)!r}], Path({str(tmp_path / "curves.png")!r}))
 assert "matplotlib.pyplot" not in sys.modules
