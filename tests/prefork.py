@@ -5,25 +5,30 @@ for two seconds; forked it runs at once. What a test needs of the start itself, 
 starts as `python -m sepkit`.
 """
 
-import atexit
 import gc
 import importlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 # What commands import while they run; imported beforehand.
 PRELOADED = (
-    "torch.utils.data", "torch.optim", "sepkit.cli", "sepkit.training.start", "sepkit.songs.batch",
-    "sepkit.models.crnn_network", "sepkit.evaluation.evaluate", "sepkit.builtin",
+    "torch._dynamo", "torch.onnx._internal.torchscript_exporter.symbolic_opset18", "torch.utils.data",
+    "torch.utils.tensorboard", "matplotlib.backends.backend_agg", "tomlkit",
+    "sepkit.cli", "sepkit.training.start", "sepkit.songs.batch", "sepkit.models.crnn_network",
+    "sepkit.evaluation.evaluate", "sepkit.builtin", "sepkit.export.graph",
 )  # fmt: skip
-_SERVERS: dict[int, tuple[subprocess.Popen, str]] = {}
+_STARTED: list[subprocess.Popen] = []
 
 
 class Command:
@@ -110,21 +115,27 @@ def _opened(target):
 
 
 def _address():
-    """Start this process's server at the first call, and return the path of its socket."""
-    if os.getpid() not in _SERVERS:
-        folder = tempfile.mkdtemp(prefix="prefork-", dir="/tmp")
-        path = f"{folder}/socket"
-        server = subprocess.Popen(
-            [sys.executable, "-m", "tests.prefork", path], cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE
-        )
-        assert server.stdout.readline() == b"ready\n"
-        _SERVERS[os.getpid()] = server, path
-        atexit.register(server.kill)
-    return _SERVERS[os.getpid()][1]
+    """Return the path of the server's socket. The first call of a session starts it; the workers share it."""
+    session = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    folder = Path(tempfile.gettempdir(), f"prefork-{session}")  # a socket's path must be short
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / "socket"
+    with FileLock(folder / "lock"):
+        if not path.exists():
+            command = [sys.executable, "-m", "tests.prefork", str(path), str(session)]
+            server = subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE)
+            assert server.stdout.readline() == b"ready\n"
+            server.stdout.close()
+            _STARTED.append(server)
+    return str(path)
 
 
-def _serve(path):
-    """Fork a keeper for each request; the keeper forks the command, and tells its id and how it ended."""
+def _serve(path, session):
+    """Fork a keeper for each request; the keeper forks the command, and tells its id and how it ended.
+
+    It ends with the process `session`, and removes its folder.
+    """
+    os.setsid()  # whatever ends a worker of the session, the others need it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in PRELOADED:
         importlib.import_module(name)
@@ -134,16 +145,28 @@ def _serve(path):
     listening.bind(path)
     listening.listen()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers need no funeral
+    listening.settimeout(1)
     os.write(1, b"ready\n")
-    parent = os.getppid()
-    while os.getppid() == parent:
-        connection, _ = listening.accept()
+    while _runs(session):
+        try:
+            connection, _ = listening.accept()
+        except TimeoutError:
+            continue
+        connection.setblocking(True)  # noqa: FBT003
         if os.fork() == 0:
             listening.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             return _keep(connection)
         connection.close()
+    shutil.rmtree(Path(path).parent)
     return None
+
+
+def _runs(pid):
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
 
 
 def _keep(connection):
@@ -170,6 +193,7 @@ def _keep(connection):
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
+    sys.path[:0] = filter(None, request["env"].get("PYTHONPATH", "").split(os.pathsep))
     return request["args"]
 
 
@@ -184,5 +208,5 @@ def _run(args):
     main(args)
 
 
-if __name__ == "__main__" and (args := _serve(sys.argv[1])) is not None:
+if __name__ == "__main__" and (args := _serve(sys.argv[1], int(sys.argv[2]))) is not None:
     _run(args)
