@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import skip_init
 
 
 def in_phases(module: nn.Module) -> None:
@@ -85,14 +84,11 @@ def _reach(offsets: list[int]) -> tuple[int, int]:
 
 def _convolution(transposed: nn.ConvTranspose2d, rows: list[int], columns: list[int]) -> nn.Conv2d:
     weight = transposed.weight.detach()[:, :, rows][..., columns].flip(2, 3).transpose(0, 1)
-    size = len(rows), len(columns)
-    conv: nn.Conv2d = skip_init(nn.Conv2d, transposed.in_channels, transposed.out_channels, size)
-    assert conv.bias is not None
-    with torch.no_grad():
-        conv.weight.copy_(weight)
-        conv.bias.copy_(torch.zeros_like(conv.bias) if transposed.bias is None else transposed.bias)
-    conv.eval()
-    return conv
+    bias = torch.zeros(transposed.out_channels) if transposed.bias is None else transposed.bias.detach().clone()
+    with torch.device("meta"):  # where no weights are drawn
+        conv = nn.Conv2d(transposed.in_channels, transposed.out_channels, (len(rows), len(columns)))
+    conv.weight, conv.bias = nn.Parameter(weight.contiguous()), nn.Parameter(bias)
+    return conv.eval()
 
 
 def _in_turn(phases: list[Tensor], dimension: int) -> Tensor:

@@ -35,7 +35,9 @@ class CRNNModule(nn.Module):
         self.n_fft, self.hop_length = n_fft, hop_length
         self.mask_network = MaskNetwork(config, len(audio.sources))
         self.extension_bins = config.extension_bins(audio)
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        # Wherever the weights are: on the device "meta", on which names and shapes are looked up, a window imports
+        # PyTorch's compiler, which takes longer than all else.
+        self.register_buffer("window", torch.hann_window(n_fft, device="cpu"), persistent=False)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate [B, C, time] of any length into [B, S, C, time]."""

@@ -36,7 +36,9 @@ class OpenUnmixModule(nn.Module):
         self.loudness = config.n_fft / n_fft
         self.extension_bins = config.extension_bins(audio)
         self.mask_network = MaskNetwork(config, audio)
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        # Wherever the weights are: on the device "meta", on which names and shapes are looked up, a window imports
+        # PyTorch's compiler, which takes longer than all else.
+        self.register_buffer("window", torch.hann_window(n_fft, device="cpu"), persistent=False)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate [B, C, time] of any length into [B, S, C, time]."""
