@@ -10,8 +10,7 @@ demo: $(VENV)/installed  ## install, then train, separate and evaluate in minute
 	@echo "To type sepkit without its path: . $(BIN)/activate"
 
 test: $(VENV)/installed-dev  ## install, then run all tests
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile plugins/*/tests
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal plugins/*/tests tests
 	@echo "To type sepkit and pytest without their path: . $(BIN)/activate"
 
 fuzz: $(VENV)/installed-dev  ## install, then run the long searches for inputs that break sepkit

@@ -20,7 +20,17 @@ def test_train_separate_and_evaluate_real_songs(sepkit, real_audio, tmp_path):
     assert all(r == rate and data.shape == mixture.shape for data, r in stems.values())
     np.testing.assert_allclose(sum(data for data, _ in stems.values()), mixture, atol=1e-4, rtol=0)
     scored = sepkit(
-        "evaluate", "--song-dir", song, "--target", "vocals", "-m", model, "--output-dir", tmp_path / "e", "--json"
+        "evaluate",
+        "--song-dir",
+        song,
+        "--target",
+        "vocals",
+        "-m",
+        model,
+        "--output-dir",
+        tmp_path / "e",
+        "--json",
+        "--no-cost",
     )
     sdr = {row["estimate"]: row["median"] for row in scored.json["medians"] if row["metric"] == "sdr"}
     assert -30 < sdr["mixture"] < sdr["ideal ratio mask (46 ms)"]

@@ -175,7 +175,8 @@ def test_the_variable_may_hold_a_name(sepkit, small, songs, tmp_path, monkeypatc
 
 
 def test_other_commands_take_a_name_too(sepkit, small, songs, tmp_path):
-    assert sepkit("evaluate", "--song-dir", songs / "one", "-m", "small", "--output-dir", tmp_path / "e").code == 0
+    plain = ("--no-cost", "--no-report", "--output-dir", tmp_path / "e")
+    assert sepkit("evaluate", "--song-dir", songs / "one", "-m", "small", *plain).code == 0
     assert sepkit("export", "small", "--format", "onnx", "-o", tmp_path / "small.onnx").code == 0
 
 

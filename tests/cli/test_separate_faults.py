@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from sepkit.audio.untrusted.decoder import Decoder
 from tests.conftest import ROOT
 from tests.encoded import encode
 from tests.prefork import Command
@@ -97,31 +98,35 @@ def hanging(path):
     return path
 
 
-def test_row_17_a_file_at_which_the_decoder_hangs(sepkit, model, tmp_path):
+def test_row_17_a_file_at_which_the_decoder_hangs(sepkit, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(Decoder.__init__, "__defaults__", (4.0,))  # the patience of 10 s
     good = write(tmp_path / "good.wav")
-    began = time.monotonic()
     done = sepkit("separate", hanging(tmp_path / "hangs.wav"), good, "-m", model, "-o", tmp_path / "out")
-    assert time.monotonic() - began < 60  # a limit of hangs: 10 s for the file
     assert done.code == 1
     assert "hangs.wav" in done.err
+    assert "did not answer within 4 s" in done.err
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"good"}
 
 
-@pytest.mark.parametrize(
-    ("rate", "channels", "data"), [(1, 1, 8), (8000, 65535, 8), (8000, 2, 39 * 10**12), (10**9, 1, 8)]
-)
-def test_row_18_a_header_that_claims_too_much(model, tmp_path, rate, channels, data):
+def claiming(path, rate, channels, data):
+    """A header of so many bytes of data, and 4096 of them."""
     block = channels * 2 % 65536
     pcm = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * block % 2**32, block, 16)
     sizes = struct.pack("<4sIQQQI", b"ds64", 28, data + 72, data, data // max(1, block), 0)
-    path = tmp_path / "claims.wav"
     path.write_bytes(b"RF64\xff\xff\xff\xffWAVE" + sizes + pcm + b"data\xff\xff\xff\xff" + bytes(4096))
-    commands = [["separate", str(path), "-m", str(model), "-o", str(tmp_path / "out")]]
+    return path
+
+
+def test_row_18_headers_that_claim_too_much(model, tmp_path):
+    claims = [(1, 1, 8), (8000, 65535, 8), (8000, 2, 39 * 10**12), (10**9, 1, 8)]
+    paths = [claiming(tmp_path / f"{number}.wav", *claim) for number, claim in enumerate(claims)]
+    commands = [["separate", str(path), "-m", str(model), "-o", str(tmp_path / "out")] for path in paths]
     measured = [sys.executable, "-m", "tests.checkpoints.peak", json.dumps(commands)]
-    (result,) = json.loads(subprocess.run(measured, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
-    assert result["code"] == 1
-    assert result["err"].startswith("Error: ")
-    assert result["peak"] < 900e6
+    results = json.loads(subprocess.run(measured, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    for path, result in zip(paths, results, strict=True):
+        assert result["code"] == 1
+        assert result["err"].startswith(f"Error: {path}")
+        assert result["peak"] < 900e6
     assert not (tmp_path / "out").exists()
 
 
@@ -194,18 +199,28 @@ def test_row_21_twenty_files_of_which_two_are_bad(sepkit, model, tmp_path):
     complete(tmp_path / "out")
 
 
-@pytest.fixture
-def batch(tmp_path):
-    songs = tmp_path / "songs"
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    songs = tmp_path_factory.mktemp("batch") / "songs"
     songs.mkdir()
     for number in range(6):
         write(songs / f"{number}.wav", 40, seed=number)
     return songs
 
 
+@pytest.fixture(scope="module")
+def clean(batch, small_model):
+    """The content of the stems of a batch that nothing stops."""
+    out = batch.parent / "out"
+    running = Command(("separate", batch, "-m", small_model, "-o", out))
+    _, err = running.communicate()
+    assert running.returncode == 0, err
+    return content(out)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_row_22_a_batch_that_is_stopped(sepkit, model, batch, tmp_path, number):
-    out, clean = tmp_path / "out", tmp_path / "clean"
+def test_row_22_a_batch_that_is_stopped(sepkit, model, batch, clean, tmp_path, number):
+    out = tmp_path / "out"
     running = Command(("separate", batch, "-m", model, "-o", out))
     while not (out / "1").exists():
         assert running.poll() is None, running.communicate()
@@ -221,8 +236,7 @@ def test_row_22_a_batch_that_is_stopped(sepkit, model, batch, tmp_path, number):
         assert {file.stem for file in track.iterdir()} == STEMS
         assert {soundfile.info(file).frames for file in track.iterdir()} == {320_000}
     assert sepkit("separate", batch, "-m", model, "-o", out, "--skip-existing").code == 0
-    assert sepkit("separate", batch, "-m", model, "-o", clean).code == 0
-    assert content(out) == content(clean)
+    assert content(out) == clean
 
 
 SLOWLY = """
@@ -285,7 +299,7 @@ def small_disk(folder, megabytes):
         subprocess.run(["umount", folder], check=True)
 
 
-def test_row_22_a_full_disk(sepkit, model, batch, tmp_path):
+def test_row_22_a_full_disk(sepkit, model, batch, clean, tmp_path):
     with small_disk(tmp_path / "disk", 14) as disk:  # a song takes 5 MB as float stems and 2.6 MB as wav
         done = sepkit("separate", batch, "-m", model, "-o", disk / "out")
         assert done.code == 1
@@ -297,8 +311,7 @@ def test_row_22_a_full_disk(sepkit, model, batch, tmp_path):
         assert first
         shutil.copytree(disk / "out", tmp_path / "out")
     assert sepkit("separate", batch, "-m", model, "-o", tmp_path / "out", "--skip-existing").code == 0
-    assert sepkit("separate", batch, "-m", model, "-o", tmp_path / "clean").code == 0
-    assert content(tmp_path / "out") == content(tmp_path / "clean")
+    assert content(tmp_path / "out") == clean
 
 
 def test_row_23_names(sepkit, model, tmp_path, monkeypatch):

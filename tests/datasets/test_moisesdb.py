@@ -380,7 +380,7 @@ def test_a_run_on_moisesdb_trains_and_is_scored(sepkit, small_config, tmp_path):
     assert done.code == 0, done.err
     scored = sepkit(
         "evaluate", config, "-m", run / "best_model.safetensors", "--metrics", "si_sdr",
-        "--output-dir", tmp_path / "scores", "--json",
+        "--output-dir", tmp_path / "scores", "--json", "--no-cost", "--no-report",
     )  # fmt: skip
     assert scored.code == 0, scored.err
     assert {row["track"] for row in scored.json["tracks"]} == {f"Artist - {THREE} ({THREE[:8]})"}

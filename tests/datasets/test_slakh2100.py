@@ -438,7 +438,7 @@ def test_a_run_on_songs_without_vocals_alone_says_so(sepkit, small_config, tmp_p
 
 def scores(sepkit, config, run, *options):
     model = run / "best_model.safetensors"
-    plain = ("--metrics", "si_sdr", "--no-cost", "--output-dir", run / "scores")
+    plain = ("--metrics", "si_sdr", "--no-cost", "--no-report", "--output-dir", run / "scores")
     outcome = sepkit("evaluate", config, "-m", model, *plain, *options)
     assert outcome.code == 0, outcome.err
     return outcome

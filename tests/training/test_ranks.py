@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
 from itertools import islice
@@ -20,7 +21,7 @@ from sepkit.training.learner import Learner
 from sepkit.training.ranks import Ranks
 from sepkit.training.validation import Validator
 from tests.conftest import write_songs
-from tests.training.runs import end, hidden_files, history, same_weights, wait_for
+from tests.training.runs import end, hidden_files, history, same_weights, start, wait_for
 
 # A network without batch statistics, in float64; it has a mean that all examples share nowhere.
 PLUGIN = """
@@ -84,21 +85,26 @@ def torchrun(ranks, *args, env=None, options=()):
     )  # fmt: skip
 
 
-def test_two_ranks_learn_what_one_learns(small_config, mixed_songs, plugin, tmp_path):
+def forked(ranks, *args, env=None):
+    """Start ranks with the environment that torchrun gives them, each forked from a process with PyTorch in it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": ranks, "LOCAL_WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    own = ({"RANK": rank, "LOCAL_RANK": rank} for rank in range(ranks))
+    return [start(*args, env={**(env or {}), **{k: str(v) for k, v in (shared | one).items()}}) for one in own]
+
+
+def by_torchrun(*args, **options):
+    return [torchrun(*args, **options)]
+
+
+@pytest.mark.parametrize("ranks_of", [forked, pytest.param(by_torchrun, marks=pytest.mark.fuzz)])
+def test_two_ranks_learn_what_one_learns(small_config, mixed_songs, plugin, tmp_path, ranks_of):
+    command = ("train", small_config, "--data-dir", mixed_songs, *EXACT, "--output-dir")
     for ranks in (1, 2):
-        end(
-            torchrun(
-                ranks,
-                "train",
-                small_config,
-                "--data-dir",
-                mixed_songs,
-                "--output-dir",
-                tmp_path / str(ranks),
-                *EXACT,
-                env=plugin,
-            )
-        )
+        for process in ranks_of(ranks, *command, tmp_path / str(ranks), env=plugin):
+            end(process)
     one, two = (load_file(tmp_path / str(ranks) / "last_state.safetensors") for ranks in (1, 2))
     names = [name for name in one if name.startswith("model.")]
     assert len(names) == 6
@@ -170,6 +176,18 @@ def test_a_restart_never_goes_on_with_a_run_that_was_there_before(small_config, 
 
 
 def test_a_signal_to_one_rank_stops_all(small_config, songs, tmp_path):
+    run = tmp_path / "run"
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", run, "--set", "train.save_minutes=1e-9")
+    leading, other = forked(2, *command, "--epochs", 1000)
+    wait_for(run / "last_state.safetensors", leading)
+    other.terminate()
+    said = [end(process, 143) for process in (leading, other)]
+    assert ["Stopped by SIGTERM" in out for out, _ in said] == [True, False]
+    assert not any("Error" in err for _, err in said)
+
+
+@pytest.mark.fuzz
+def test_a_signal_to_one_rank_of_torchrun_stops_all(small_config, songs, tmp_path):
     run = tmp_path / "run"
     command = ("train", small_config, "--data-dir", songs, "--output-dir", run, "--set", "train.save_minutes=1e-9")
     process = torchrun(2, *command, "--epochs", 1000)
