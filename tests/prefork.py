@@ -152,7 +152,7 @@ def _serve(path, session):
             connection, _ = listening.accept()
         except TimeoutError:
             continue
-        connection.setblocking(True)  # noqa: FBT003
+        connection.setblocking(True)
         if os.fork() == 0:
             listening.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
