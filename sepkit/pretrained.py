@@ -79,7 +79,7 @@ class WeightFile:
 
     Attributes:
         place: Its URL, beginning with https://, or another place; or several, which are tried in this order.
-        sha256: Its sha256 or the first digits of it, at least `SHORTEST_CHECKSUM`. "" where nobody has published one:
+        sha256: Its sha256 or the first digits of it, at least `SHORTEST_CHECKSUM`. "" if none is published:
             if it is in archives alone, theirs protects it, and else whoever wants the file must state it.
         bytes: About how large it is, for listings.
     """
@@ -101,7 +101,7 @@ class WeightFile:
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """Where it is, in the order in which the places are tried."""
+        """The places of the file, in the order in which they are tried."""
         return self.place if isinstance(self.place, tuple) else (self.place,)
 
     @property
@@ -116,13 +116,13 @@ class WeightFile:
 
     @property
     def is_verified(self) -> bool:
-        """Whether a published checksum protects it, be it that of each archive."""
+        """True if a published checksum protects it, or one of each archive."""
         inside = len(self.archives) == len(self.places) and all(archive.is_verified for archive in self.archives)
         return bool(self.sha256) or inside
 
     @property
     def origin(self) -> WeightFile:
-        """What is downloaded from its first place: the file itself, or the archive that holds it."""
+        """The download from its first place: the file itself, or the archive that holds it."""
         first = self.places[0]
         return first.archive if isinstance(first, Member) else self
 
@@ -136,7 +136,7 @@ class Pretrained:
         summary: One line for listings.
         licence: Of the weights, as their publisher states it.
         model: The network that they belong to.
-        audio: What it hears and estimates.
+        audio: Its rate, channels and sources.
         files: What is downloaded, with a name each.
         weights: The verified files, in the order of `files` -> the state dict of `model.build(audio)`. It imports torch
             itself, and reads files of PyTorch with `sepkit.checkpoints.torch_file.load`.

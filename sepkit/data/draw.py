@@ -59,7 +59,7 @@ class Draw:
         length: Samples of a chunk.
         weights: Of the datasets that the songs come from: the share of each in the chunks, relative to the others.
         settings: Share of remixed, silent and mixed-up chunks.
-        seed: All else follows from it and the index.
+        seed: Determines the recipe, together with the index.
 
     Raises:
         CorpusError: a source that sounds in no song.

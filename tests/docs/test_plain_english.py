@@ -8,23 +8,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 
-# Rooms of sepkit/, and files beside them, that are held to it.
-ROOMS = {"cli", "evaluation", "metrics", "report", "scaffold", "testing"}
-FILES = {
-    "__init__.py", "arrays.py", "builtin.py", "component.py", "config.py", "config_errors.py", "demo.py",
-    "diagnosis.py", "hookspecs.py", "plugins.py", "registry.py",
-}  # fmt: skip
+# Rooms of sepkit/ that are not held to it yet.
+PENDING = {"atomic.py", "audio", "cache", "export", "separation", "songs", "terminal"}
 OPENING = re.compile(r"(What|Whether|Where|How|Who|Whose|When|Which|Why)\b")
 BANNED = re.compile(
     r"\b(strangers?|somebody|someone|nobody|anybody|(?<!at )all else|gone on from|goes on from|be it that|"
-    r"one behind the other|hears?|heard|stumble|told_apart|to the bottom|nothing better came|that goes on behind)\b",
+    r"one behind the other|hears?|heard|stumble|to the bottom|nothing better came|that goes on behind)\b",
     re.IGNORECASE,
 )  # fmt: skip
 
 
 def modules():
     for path in sorted((ROOT / "sepkit").rglob("*.py")):
-        if path.relative_to(ROOT / "sepkit").parts[0] in ROOMS | FILES:
+        if path.relative_to(ROOT / "sepkit").parts[0] not in PENDING:
             yield path
     yield from sorted((ROOT / "plugins").glob("*/sepkit_*/**/*.py"))
 
