@@ -78,9 +78,10 @@ def test_plateau_drops_where_nothing_gets_better():
 
 
 @pytest.mark.parametrize("name", ["constant", "cosine", "plateau"])
+@pytest.mark.parametrize("patience", [0, 1])
 @pytest.mark.parametrize("cut", [1, 3, 7, 10, 23])
-def test_a_resumed_run_has_the_same_rates_to_the_bit(name, cut):
-    settings = {"name": name, "warmup_steps": 6, "patience": 0, "factor": 0.3}
+def test_a_resumed_run_has_the_same_rates_to_the_bit(name, cut, patience):
+    settings = {"name": name, "warmup_steps": 6, "patience": patience, "factor": 0.3}
     scores = [5.0, 6.0, 4.0, 7.0, 8.0, 9.0, 1.0]
     whole = run(schedule(0.003, **settings), TOTAL, scores)
     first = schedule(0.003, **settings)
