@@ -36,7 +36,7 @@ class CRNNModule(nn.Module):
         self.mask_network = MaskNetwork(config, len(audio.sources))
         self.extension_bins = config.extension_bins(audio)
         # Wherever the weights are: on the device "meta", on which names and shapes are looked up, a window imports
-        # PyTorch's compiler, which takes longest to import.
+        # PyTorch's compiler, which is slow.
         self.register_buffer("window", torch.hann_window(n_fft, device="cpu"), persistent=False)
 
     def forward(self, mixture: Tensor) -> Tensor:
