@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --no-compile
+export PYTHONDONTWRITEBYTECODE =  # what is imported is compiled then, once, and not all that is installed
 
 .PHONY: demo test fuzz lint docs clean
 
@@ -30,9 +32,9 @@ clean:
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sepkit needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(PIP) --editable .
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed $(wildcard plugins/*/pyproject.toml)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(addprefix --editable ,$(wildcard plugins/*/))
+	$(PIP) --editable '.[dev]' $(addprefix --editable ,$(wildcard plugins/*/))
 	touch $@

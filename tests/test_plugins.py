@@ -18,6 +18,7 @@ from sepkit.checkpoints import model_file
 from sepkit.errors import PluginError
 from sepkit.plugins import Plugin
 from sepkit.registry import LOSSES, MODELS
+from tests.training.runs import end, start
 
 UNET = '''
 from typing import Literal
@@ -190,28 +191,11 @@ def test_the_plugin_of_the_readme_installs_by_pip_trains_and_separates(small_con
         ["train", small_config, "--data-dir", songs, "--output-dir", run, "--set", 'model={name="fir"}', "--json"],
         ["separate", songs / "one" / "mixture.wav", "-m", run, "-o", tmp_path / "out", "--json"],
     ]
-    listed, _, separated = in_one_process(commands, {**os.environ, "PYTHONPATH": str(site)})
+    ended = [end(start(*command, env={"PYTHONPATH": str(site)})) for command in commands]
+    listed, _, separated = (json.loads(out) for out, _ in ended)
     assert [row["provides"] for row in listed["plugins"] if row["distribution"] == "sepkit-fir"] == [{"model": ["fir"]}]
     assert separated["ok"] == 1
     assert {p.name for p in (tmp_path / "out" / "mixture").iterdir()} == {"vocals.wav", "accompaniment.wav"}
-
-
-def in_one_process(commands, env):
-    """Run commands of sepkit one after the other in one new process, and return the JSON that each prints."""
-    code = """
-import json, sys
-from sepkit.cli import main
-for command in json.loads(sys.argv[1]):
-    try:
-        main(command)
-    except SystemExit as ended:
-        assert ended.code == 0, (command, ended.code)
-    print("\\0")
-"""
-    call = [sys.executable, "-c", code, json.dumps([list(map(str, command)) for command in commands])]
-    done = subprocess.run(call, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(text) for text in done.stdout.split("\0\n")[:-1]]
 
 
 def blocks(readme, language):
@@ -381,15 +365,18 @@ def sepkit_datasets():
 
 def test_trap_workers_started_with_spawn_never_import_a_plugin(install_plugin, small_config, songs, tmp_path):
     install_plugin("sepkit-corpus", "corpus", "sepkit_corpus", CORPUS)
-    settings = {"datasets": f'[{{name="corpus", root="{songs}"}}]', "train.workers": 1, "train.epochs": 1}
-    overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    overrides = [f'datasets=[{{name="corpus", root="{songs}"}}]', "train.workers=1"]
     code = (
-        "import multiprocessing, sys; from sepkit.cli import main\n"
-        "if __name__ == '__main__':\n    multiprocessing.set_start_method('spawn')\n    main(sys.argv[1:])\n"
+        "import multiprocessing, sys; from contextlib import closing; from pathlib import Path\n"
+        "from sepkit import config; from sepkit.data.loader import Data\n"
+        "if __name__ == '__main__':\n"
+        "    multiprocessing.set_start_method('spawn')\n"
+        "    with closing(Data(config.load(Path(sys.argv[1]), sys.argv[2:])).train_batches(0)) as batches:\n"
+        "        assert len(next(batches)['mixture'])\n"
     )
     script = tmp_path / "spawning.py"
     script.write_text(code)
-    command = [sys.executable, script, "train", small_config, "--output-dir", tmp_path / "run", *overrides]
+    command = [sys.executable, script, small_config, *overrides]
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "IMPORTS": str(tmp_path / "imports")}
     done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ import pytest
 from sepkit.scaffold import new_plugin as scaffold
 from tests.conftest import ROOT
 from tests.test_plugins import UNET
+from tests.training.runs import end, start
 
 KINDS = ["model", "dataset", "loss", "metric", "augmentation"]
 
@@ -168,17 +169,14 @@ def test_a_new_model_trains_separates_and_once_gone_is_named_by_its_file(sepkit,
     assert sepkit("plugins", "new", "sepkit-foo").code == 0
     site, run, song = tmp_path / "site", tmp_path / "new-run", songs / "one" / "mixture.wav"
     env = install([here / "sepkit-foo"], site)
-    done(
-        "sepkit", "train", small_config, "--data-dir", songs, "--output-dir", run,
-        "--set", 'model={name="foo", n_fft=256, hidden=8}', env=env,
-    )  # fmt: skip
-    done("sepkit", "separate", song, "-m", run, "-o", tmp_path / "out", env=env)
+    foo = ("--set", 'model={name="foo", n_fft=256, hidden=8}')
+    end(start("train", small_config, "--data-dir", songs, "--output-dir", run, *foo, env=env))
+    end(start("separate", song, "-m", run, "-o", tmp_path / "out", env=env))
     assert {p.name for p in (tmp_path / "out" / "mixture").iterdir()} == {"vocals.wav", "accompaniment.wav"}
     shutil.rmtree(site)
-    gone = module("sepkit", "separate", song, "-m", run, "-o", tmp_path / "again", env=env)
-    assert gone.returncode == 1
-    assert 'needs the model "foo" of sepkit-foo 0.1.0' in gone.stderr
-    assert "pip install sepkit-foo==0.1.0" in gone.stderr
+    _, err = end(start("separate", song, "-m", run, "-o", tmp_path / "again", env=env), 1)
+    assert 'needs the model "foo" of sepkit-foo 0.1.0' in err
+    assert "pip install sepkit-foo==0.1.0" in err
     assert not (tmp_path / "again").exists()
 
 

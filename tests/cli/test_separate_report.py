@@ -77,12 +77,13 @@ def test_songs_of_one_file_name_are_called_as_their_folders(sepkit, small_model,
         soundfile.write(songs[-1], np.zeros((8000, 1)), 8000)
 
     def names(*args):
-        assert sepkit("separate", *args, "-m", small_model, "--report", "--overwrite").code == 0
+        options = ("--stems", "vocals", "--report", "--overwrite")
+        assert sepkit("separate", *args, "-m", small_model, *options).code == 0
         return [section["name"] for section in sections(tmp_path / "o" / "report.html")]
 
     assert names(*songs, "-o", tmp_path / "o") == ["one-mixture", "R.E.M. two-mixture"]
     assert names(song.parent, "-o", tmp_path / "o") == ["R.E.M. two/mixture", "one/mixture", "song"]
     assert names(song, "-o", tmp_path / "o", "--template", "{stem}/{track}") == ["vocals/song"]
     assert names(song, "-o", tmp_path / "o", "--template", "{track} - {stem}") == ["song"]
-    assert names(song, "-o", tmp_path / "o" / "vocals.wav", "--stems", "vocals") == ["song"]
-    assert names(song, "-o", tmp_path / "o" / "my song.wav", "--stems", "vocals") == ["my song"]
+    assert names(song, "-o", tmp_path / "o" / "vocals.wav") == ["song"]
+    assert names(song, "-o", tmp_path / "o" / "my song.wav") == ["my song"]
