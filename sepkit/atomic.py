@@ -53,7 +53,7 @@ class Commit:
         self._removed.append(path)
 
     def discard(self) -> None:
-        """Replace and remove nothing: that all could be written was what somebody wanted to know."""
+        """Replace and remove nothing, after a test that all can be written."""
         self._removed.clear()
         for temporary, _ in self._staged:
             temporary.unlink(missing_ok=True)
@@ -84,7 +84,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_leftovers(files: Iterable[Path]) -> None:
-    """Remove what a killed process left unfinished of `files`."""
+    """Remove unfinished versions of `files` that a killed process left."""
     for path in files:
         for unfinished in path.parent.glob(f"{_prefix(path)}*{_SUFFIX}"):
             unfinished.unlink(missing_ok=True)

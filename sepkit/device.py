@@ -51,7 +51,7 @@ def _loads(library: str) -> bool:
 
 
 def cpu_threads() -> int:
-    """Return how many threads compute at the same time here: $OMP_NUM_THREADS, as PyTorch has it, or one a core."""
+    """Return the number of threads that compute at the same time: $OMP_NUM_THREADS, as in PyTorch, or one a core."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isascii() and asked.isdigit() and int(asked):
         return int(asked)
@@ -59,6 +59,6 @@ def cpu_threads() -> int:
 
 
 def cores() -> int:
-    """Return how many processes can compute at the same time here."""
+    """Return the number of cores that this process may use."""
     available = getattr(os, "sched_getaffinity", None)
     return len(available(0)) if available else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The errors that users meet. A message says what was asked, what exists, and what to do.
+"""The errors that users meet. A message is `<path>: <fact>; <imperative>`.
 
 Every kind carries the exit code that the command line ends with: 1 for audio, corpora, model files and runs that
 failed, 2 for arguments and configuration.
@@ -56,9 +56,9 @@ def did_you_mean(asked: str, candidates: Iterable[str]) -> str:
 
 
 def did_you_mean_path(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> str:
-    """Return ``' Did you mean "configs/vocals.toml"?'`` for what exists closest to a path, or an empty string.
+    """Return ``' Did you mean "configs/vocals.toml"?'`` for the closest existing path, or an empty string.
 
-    Each part that is not there is replaced by the closest name beside it; `kind` is what the whole must be.
+    Each missing part is replaced by the closest name beside it; `kind` tests the whole.
     """
     guess = Path(path.anchor)
     for part in path.relative_to(path.anchor).parts:

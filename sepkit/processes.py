@@ -5,9 +5,9 @@ import sys
 
 
 def child_environment(**settings: str) -> dict[str, str]:
-    """Return the environment of a Python child process that imports what this process can, with `settings` added.
+    """Return the environment of a Python child process with the search path of this one, with `settings` added.
 
-    The search path is this process's own, and not the working folder, which may hold an untrusted `numpy.py`.
+    The working folder is not part of it, for it may hold an untrusted `numpy.py`.
     """
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **settings}
 

@@ -1,4 +1,4 @@
-"""Facts about an audio file, known before it is decoded."""
+"""The one description of an audio file, known before it is decoded."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from sepkit.track import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, AudioFile
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """Rate in Hz, channel count, frames (samples of each channel), and the file's tags where they were asked for.
+    """Rate in Hz, channel count, frames (samples of each channel), and the file's tags if they were asked for.
 
-    The number of frames is no estimate: decoding brings that many. `counted` tells that the file does not state it.
+    The number of frames is no estimate: decoding brings as many. `counted`: the file does not state it.
     """
 
     sample_rate: int
@@ -28,7 +28,7 @@ class AudioInfo:
 
 
 def check_bounds(file: AudioFile, sample_rate: int, channels: int, frames: int | None) -> None:
-    """Raise AudioError for what is beyond all that sepkit reads; `frames` of None are not known yet."""
+    """Raise AudioError for a file beyond the limits of sepkit; `frames` of None are not known yet."""
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or not 1 <= channels <= MOST_CHANNELS:
         raise AudioError(
             f"{file}: {sample_rate} Hz and {channels} channels; "

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 from sepkit.errors import AudioError
 
 _BEGINS, _ENDS = 2, 4
-_OPUS_RATE = 48000  # of its count of samples, whatever the song's own was
+_OPUS_RATE = 48000  # of its count of samples, at any rate of the song
 # Bytes that hold the first frame of an mp3.
 _FIRST_FRAME = 4096
 
@@ -29,9 +29,9 @@ class _Page(NamedTuple):
 
 
 def check_ogg(path: Path) -> None:
-    """Raise AudioError for an Ogg file without its last page, or with another one behind it. Other files pass.
+    """Raise AudioError for an Ogg file that is truncated, or followed by another one. Other files pass.
 
-    libsndfile and FFmpeg silently bring what there is of the one, and libsndfile the first of the others.
+    libsndfile and FFmpeg read a truncated one without an error, and libsndfile the first of several.
     """
     with path.open("rb") as file:
         first, page = True, _Page(_ENDS, whole=True)
@@ -50,7 +50,7 @@ def check_ogg(path: Path) -> None:
 
 
 def tagged_frames(path: Path) -> int:
-    """Return how many frames the tag at the start of an mp3 counts; 0 if there is none, or it does not say."""
+    """Return the number of frames that the tag at the start of an mp3 states; 0 if it states none."""
     with path.open("rb") as file:
         head = file.read(10)
         behind = 10 + sum(byte << 7 * place for place, byte in enumerate(head[:5:-1])) if head.startswith(b"ID3") else 0
@@ -65,7 +65,7 @@ def tagged_frames(path: Path) -> int:
 
 
 def _pages(file: BinaryIO) -> Iterator[_Page]:
-    """Yield each page; stop at what is none."""
+    """Yield each page; stop at other bytes."""
     at, size = 0, file.seek(0, SEEK_END)
     while at < size:
         file.seek(at)

@@ -47,7 +47,7 @@ class LibsndfileSource:
 
     @property
     def is_mpeg(self) -> bool:
-        """Return whether the file holds MPEG audio, whose length libsndfile guesses if there is no tag."""
+        """The file holds MPEG audio, whose length libsndfile guesses if there is no tag."""
         return "MPEG_LAYER" in str(self._sound.subtype)
 
     def has_end(self) -> bool:
@@ -62,7 +62,7 @@ class LibsndfileSource:
 
     @property
     def tags(self) -> Tags:
-        """Title, artist and comment; what libsndfile leaves out, or spells wrong, as PyAV has them."""
+        """Title, artist and comment; from PyAV if libsndfile lacks one or spells it wrong."""
         found = Tags(*(legible((getattr(self._sound, name) or "")[:LONGEST_TAG]) for name in Tags.__slots__))
         if found.artist and found.title:
             return found
@@ -99,9 +99,9 @@ class LibsndfileSource:
         self._sound.close()
 
     def _check_whole(self) -> None:
-        """Raise an error where a file ends before its header says: libsndfile only notes that in its log.
+        """Raise AudioError if a file is shorter than its header says, which libsndfile only logs.
 
-        What a pipe wrote has no length in its header, but the largest number that fits.
+        The header of a file from a pipe states the largest number that fits, instead of a length.
         """
         found = _SHORTER.search(self._sound.extra_info)
         if not found:
@@ -118,6 +118,6 @@ class LibsndfileSource:
 
 
 def cause(error: Exception) -> str:
-    """Return what libsndfile says, without the path that it repeats."""
+    """Return the message of libsndfile's error, without the path."""
     text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
     return " ".join(str(text).split()).rstrip(".")

@@ -1,4 +1,4 @@
-"""What can be heard in a file, in one pass over it: where it sounds, its peak, its faults, and a digest of it."""
+"""Measure a file in one pass: the spans of time that sound, its peak, its faults, and a digest."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,7 +15,7 @@ from sepkit.track import AudioFile
 WINDOW = 0.5
 # A window sounds above this level, in dB of full scale (root mean square over all channels) ...
 FLOOR_DB = -60.0
-# ... and if it is at most so many dB below the file's loudest window: what is further down is bleed or noise.
+# ... and at most this many dB below the file's loudest window: lower levels are bleed or noise.
 RANGE_DB = 45.0
 # Samples of full scale in a row that count as clipped.
 CLIPPED_RUN = 3
@@ -25,7 +25,7 @@ BLOCK = 120
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """What was heard.
+    """The measurements of a file.
 
     Attributes:
         info: The header.
@@ -34,7 +34,7 @@ class Sound:
         rms: Root mean square over all samples of all channels.
         clipped: Runs of 3 or more samples of full scale.
         not_finite: Samples that are NaN or infinite.
-        digest: Of the decoded samples: equal in two files that hold the same audio, in whatever format.
+        digest: Of the decoded samples: equal in two files of the same audio, in any format.
     """
 
     info: AudioInfo
@@ -47,7 +47,7 @@ class Sound:
 
     @property
     def silent_share(self) -> float:
-        """Share of its time in which the file does not sound."""
+        """Share of the file's time that does not sound."""
         windows = -(-self.info.frames // window_frames(self.info.sample_rate))
         return 1 - sum(stop - first for first, stop in self.sounding) / windows
 

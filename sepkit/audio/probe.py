@@ -16,7 +16,7 @@ _SHORT = 0.1
 
 
 def probe(file: AudioFile) -> AudioInfo:
-    """Return what a file is, without its tags.
+    """Return the description of a file, without its tags.
 
     Raises:
         AudioError: no such file, a folder or a special file, empty, or not audio that can be read here.
@@ -29,7 +29,7 @@ def probe(file: AudioFile) -> AudioInfo:
 def with_length(
     file: AudioFile, sample_rate: int, channels: int, frames: int | None, count: Callable[[AudioFile], int]
 ) -> AudioInfo:
-    """Return what a file is; its frames, if it does not state them, are remembered or else counted.
+    """Return the description of a file; `frames` of None are remembered from earlier, or else counted.
 
     Raises:
         AudioError: they cannot be counted, or are too many.

@@ -45,7 +45,7 @@ _COUNTED = "mov,mp4,m4a,3gp,3g2,mj2"
 _ROBUST = {"mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float"}
 # The container whose timestamps FFmpeg guesses after a seek; they are wrong for FLAC.
 _MISPLACED = "ogg"
-# Codecs whose decoders spread rounding errors over all that follows: never sought in.
+# Codecs whose decoders spread rounding errors over all later samples: never sought in.
 _DITHERED = {"mp1", "mp2"}
 # Frames decoded before the wanted ones and thrown away, so that the state of the decoder is that of one that began at
 # the start of the file: eight frames of AAC; for MPEG, whose frames borrow bits from earlier ones, more.

@@ -16,13 +16,13 @@ from sepkit.track import AudioFile
 
 log = logging.getLogger(__name__)
 
-# Samples decoded at once: what is allocated depends on what is in a file, not on what its header claims.
+# Samples decoded at once: memory depends on the content of a file, not on the claims of its header.
 BLOCK = 2**24
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A file with its header, and what its samples count for in a sum: 1 or -1."""
+    """A file with its description, and its sign in a sum: 1 or -1."""
 
     file: AudioFile
     info: AudioInfo
@@ -33,7 +33,7 @@ class Piece:
         return -(-self.info.frames * sample_rate // self.info.sample_rate)
 
     def until(self, end: AudioInfo) -> "Piece":
-        """Return the piece without what lies behind the end of a file of this length."""
+        """Return the piece cut at the end of another file."""
         frames = -(-end.frames * self.info.sample_rate // end.sample_rate)
         return self if self.info.frames <= frames else replace(self, info=replace(self.info, frames=frames))
 
@@ -42,7 +42,7 @@ def read(file: AudioFile) -> "tuple[Samples, int]":
     """Decode a whole file, and return it [channel, time] with its rate.
 
     Raises:
-        AudioError: see `probe`; also a file that breaks off before its header says.
+        AudioError: see `probe`; also a file that is shorter than its header says.
     """
     info = probe(file)
     return decode(file, info, 0, info.frames), info.sample_rate
@@ -80,7 +80,7 @@ def decode(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Sample
 
 
 def decode_raw(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Samples":
-    """Return frames [start, start + frames) as [time, channel], with whatever is not finite.
+    """Return frames [start, start + frames) as [time, channel], with samples that are not finite.
 
     Raises:
         AudioError: see `read`.
@@ -91,7 +91,7 @@ def decode_raw(file: AudioFile, info: AudioInfo, start: int, frames: int) -> "Sa
 
 
 def finite(samples: "Samples", file: AudioFile, warned: set[AudioFile]) -> "Samples":
-    """Return samples with zeros for what is not finite; warn of a file that is not in `warned`, and add it."""
+    """Return samples with zeros for those that are not finite; warn once of a file, and add it to `warned`."""
     if np.isfinite(samples).all():
         return samples
     if file not in warned:
@@ -101,7 +101,7 @@ def finite(samples: "Samples", file: AudioFile, warned: set[AudioFile]) -> "Samp
 
 
 def _add_within(block: "Samples", piece: Piece, first: int) -> None:
-    """Add to [channels, time] what the file holds from its frame `first` on."""
+    """Add the samples of a file from its frame `first` on to a block [channels, time]."""
     begin, end = max(first, 0), min(first + block.shape[1], piece.info.frames)
     if end > begin:
         samples = decode(piece.file, piece.info, begin, end - begin)

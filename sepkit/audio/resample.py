@@ -48,7 +48,7 @@ def resample(samples: "Samples", old: int, new: int) -> "Samples":
 
 
 def resampled(blocks: "Iterable[Samples]", old: int, new: int) -> "Iterator[Samples]":
-    """Resample a signal that comes in blocks [channel, any]: the same samples, whatever the blocks.
+    """Resample a signal in blocks [channel, any]; the samples do not depend on the blocks.
 
     Together they are ceil(time * new / old) samples, those of the whole signal resampled at once.
     """
@@ -170,7 +170,7 @@ def _taps(old: int, new: int) -> "tuple[NDArray[np.float32], int]":
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where the sample grids of two rates meet: every `old` input samples, that is every `new` output samples."""
+    """The common grid of two rates: a point every `old` input samples, that is every `new` output samples."""
 
     old: int
     new: int
@@ -183,11 +183,11 @@ class Grid:
 
     @property
     def reach(self) -> int:
-        """How many input samples the filter needs on each side of an output."""
+        """The input samples that the filter needs on each side of an output."""
         return ceil(WIDTH * max(1.0, self.old / self.new) / ROLLOFF) + 1
 
     def output_length(self, frames: int) -> int:
-        """Return how many output samples `frames` input samples make."""
+        """Return the number of output samples of `frames` input samples."""
         return -(-frames * self.new // self.old)
 
     def input_range(self, start: int, stop: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The search for audio files, one for all verbs: songs to separate, stems to score, and corpora are found alike."""
+"""The one search for audio files: of songs to separate, of stems to score, and of corpora."""
 
 import logging
 import os
@@ -13,11 +13,11 @@ log = logging.getLogger(__name__)
 
 
 def walk(root: Path, depth: int = -1) -> Iterator[tuple[Path, list[Path]]]:
-    """Yield each folder from `root` down with the audio files in it, sorted; nothing for what is no folder.
+    """Yield each folder from `root` down with the audio files in it, sorted; nothing if `root` is no folder.
 
     Symbolic links are followed, and each real folder is visited once, under its own path rather than a link's. Hidden
-    files and folders are left out. So are folders that cannot be read, with a warning. `depth` is how many folders lie
-    between `root` and the deepest one that is visited; negative: no limit.
+    files and folders are left out. So are folders that cannot be read, with a warning. `depth` is the number of
+    levels below `root` that are visited; negative: no limit.
     """
     visited: set[str] = set()
     folders, links = deque([(root, depth)] if root.is_dir() else []), deque[tuple[Path, int]]()

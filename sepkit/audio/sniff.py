@@ -1,8 +1,8 @@
-"""What a file looks like from its first bytes, whatever its name says."""
+"""The format of a file, as its first bytes show it."""
 
 from pathlib import Path
 
-# Where, which bytes, whose. The names go into "it looks like ...".
+# Offset, bytes, and the name of the container for "it looks like ...".
 _CONTAINERS = (
     (4, b"ftyp", "MP4"),
     (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
@@ -22,7 +22,7 @@ def container_of(path: Path) -> str | None:
 
 
 def looks(path: Path) -> str:
-    """Return `": it looks like MP4"`, or whatever else it does; an empty string if nothing is known."""
+    """Return `": it looks like MP4"` or the like; an empty string if the format is unknown."""
     head = _head(path)
     text = head == head.translate(None, _CONTROLS) and head.decode("utf-8", "replace").count("\ufffd") <= 1
     name = container_of(path) or ("text" if text else None)

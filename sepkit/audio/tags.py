@@ -1,7 +1,7 @@
-"""Title, artist and comment of a file, in whatever encoding they were written.
+"""Title, artist and comment of a file, in any encoding.
 
-Old taggers wrote whatever encoding their system used, into fields that have no encoding (ID3v1, RIFF INFO) or that
-promise Latin-1 (ID3v2). Korean, Japanese and Western European text is recognised there; what cannot be told is left
+Old taggers wrote the encoding of their system into fields that have no encoding (ID3v1, RIFF INFO) or that
+promise Latin-1 (ID3v2). Korean, Japanese and Western European text is recognised there; other bytes are left
 out, because tags name folders.
 """
 
@@ -40,13 +40,13 @@ NO_TAGS = Tags()
 
 
 def tags_of(found: Mapping[str, str]) -> Tags:
-    """Return the tags among all that a file says; bytes that are no UTF-8 are surrogates (PEP 383)."""
+    """Return the tags among all fields of a file; bytes that are no UTF-8 are surrogates (PEP 383)."""
     texts = {name.lower(): text for name, text in found.items()}
     return Tags(*(legible(texts.get(name, "")[:LONGEST_TAG]).strip() for name in Tags.__slots__))
 
 
 def legible(text: str) -> str:
-    """Return a text as it was meant; an empty string if that cannot be told."""
+    """Return a text in its true encoding; an empty string if that is unknown."""
     if text.isascii():
         return text
     try:
@@ -60,7 +60,7 @@ def legible(text: str) -> str:
 
 
 def _korean(raw: bytes) -> str:
-    """All that is not ASCII is a syllable of KS X 1001. One by itself beside Latin letters may be two of theirs."""
+    """Accept syllables of KS X 1001 beside ASCII; a single one beside Latin letters may be two Western letters."""
     text = _decoded(raw, "cp949")
     syllables = [char for char in text if not char.isascii()]
     common = all(b"\xb0\xa1" <= char.encode("cp949") <= b"\xc8\xfe" and _HANGUL.match(char) for char in syllables)
@@ -68,7 +68,7 @@ def _korean(raw: bytes) -> str:
 
 
 def _japanese(raw: bytes) -> str:
-    """All that is not ASCII is kana, kanji or their punctuation. Kanji alone beside Latin letters may be quotes."""
+    """Accept kana, kanji and their punctuation beside ASCII; kanji alone beside Latin letters may be quotes."""
     text = _decoded(raw, "cp932")
     signs = [char for char in text if not char.isascii()]
     known = len(signs) > 1 and all(_JAPANESE.match(char) for char in signs)
@@ -76,14 +76,14 @@ def _japanese(raw: bytes) -> str:
 
 
 def _western(raw: bytes) -> str:
-    """Letters with marks, fewer than those without."""
+    """Accept marked letters, if they are fewer than plain ones."""
     text = _decoded(raw, "cp1252")
     marked = [char for char in text if not char.isascii()]
     return text if all(map(_WESTERN.match, marked)) and len(marked) < len(_LETTERS.findall(text)) else ""
 
 
 def _decoded(raw: bytes, encoding: str) -> str:
-    """Return an empty string for bytes that are not of an encoding, but for a last character that ID3v1 has cut."""
+    """Return an empty string for bytes of another encoding; ID3v1 may have cut the last character."""
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:

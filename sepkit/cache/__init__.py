@@ -1,1 +1,1 @@
-"""What is kept between runs: where, and what is known about files."""
+"""Data that is kept between runs: its folder, and facts about files."""

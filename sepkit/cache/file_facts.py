@@ -18,7 +18,7 @@ from sepkit.track import AudioFile, Stream
 
 log = logging.getLogger(__name__)
 
-# Seconds between two savings of what a long search has found so far.
+# Seconds between two savings during a long search.
 SAVE_EVERY = 30.0
 
 Fact = TypeVar("Fact")
@@ -29,7 +29,7 @@ Stamp = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Facts(Generic[File, Fact]):
-    """What is known: a fact (plain JSON data) about each file of that stamp, or the error that keeps it unknown."""
+    """A fact (JSON data) about each file of that stamp, or the error that keeps it unknown."""
 
     known: dict[File, Fact]
     stamps: dict[File, Stamp]
@@ -43,7 +43,7 @@ def find_facts(
 
     Args:
         subject: Names the kind of fact, and the version of the code that finds it.
-        files: What to know about.
+        files: The files.
         find: Finds facts that are not remembered yet, in the order of the files that it gets. A fact is JSON data.
     """
     memory = _Memory(subject)
@@ -92,10 +92,7 @@ class _Memory:
             self.save()
 
     def save(self) -> None:
-        """Add what was learned to what others have learned in the meantime.
-
-        Nothing is lost without it but time, so a folder that cannot be written is no error.
-        """
+        """Add new facts to those of other processes. A folder that cannot be written is no error, only a warning."""
         if not self._learned:
             return
         try:
@@ -123,7 +120,7 @@ def _mark(stamp: Stamp) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """What cannot be read is forgotten, and found again."""
+    """Return the rows of a file; none if it cannot be read, so that they are found again."""
     try:
         rows = json.loads(path.read_bytes())
     except (OSError, ValueError):

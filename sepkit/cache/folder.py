@@ -1,4 +1,4 @@
-"""Where sepkit keeps what it can make again."""
+"""The folder of data that sepkit can make again."""
 
 import os
 from pathlib import Path

@@ -26,6 +26,6 @@ def export(model: str, kind: str, output: Path | None, overwrite: bool) -> Repor
     size = sealed.write(loaded, file, overwrite=overwrite)
     human = [
         f"Exported {file}, {size / 1e6:.2g} MB",
-        "Spectra in, masks out; its manifest says of what kind. A program that uses it: docs/onnx.md",
+        "Spectra in, masks out; its manifest describes them. A program that uses it: docs/onnx.md",
     ]
     return Report({"file": str(file), "bytes": size, "model": str(loaded.path), "sha256": loaded.checksum}, human)

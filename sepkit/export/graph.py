@@ -23,11 +23,11 @@ from sepkit.separation.engine.onnx_engine import MaskNetwork, require
 from sepkit.terminal import command
 
 PACKAGES = ("onnx", "onnxruntime")
-"""What an export needs"""
+"""The packages that an export needs"""
 MANIFEST = "sepkit"
 """The key of the manifest among the properties of the graph"""
 
-# What PyTorch's older exporter writes; the newer one fails on recurrent layers (torch 2.14).
+# Of PyTorch's older exporter; the newer one fails on recurrent layers (torch 2.14).
 _OPSET = 17
 # Largest difference between the masks of both, relative to the largest mask above 1.
 TOLERANCE = 1e-4
@@ -37,7 +37,7 @@ def export(model: ModelFile, network: nn.Module) -> bytes:
     """Return the graph of `network.mask_network`, with a manifest that says how to use it.
 
     Args:
-        model: What the network belongs to.
+        model: The model file of the network.
         network: In evaluation mode, on the CPU. It stays as it is.
 
     Raises:
@@ -75,7 +75,7 @@ def _mask_network(model: ModelFile, network: nn.Module) -> nn.Module:
 
 
 def _example(network: nn.Module, mask_network: nn.Module, audio: AudioSpec) -> Tensor:
-    """Return what the mask network gets of a second of noise."""
+    """Return the input of the mask network for a second of noise."""
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
     hook = mask_network.register_forward_pre_hook(lambda _, *call: calls.append(call), with_kwargs=True)
     try:
@@ -108,7 +108,7 @@ def _traced(module: nn.Module, spectrum: Tensor, mask: Tensor) -> bytes:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """The exporter warns of its age, and of what `_compare` looks at: constants in the trace, other batch sizes."""
+    """Silence the exporter's warnings of its age, and of constants and batch sizes, which `_compare` checks."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning)
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
@@ -147,7 +147,7 @@ def _described(
 
 
 def _about(network: nn.Module) -> str:
-    """Return what the authors of the network say of it: what the spectra are, and how they are scaled."""
+    """Return the docstrings of the network: they describe the spectra and their scale."""
     own = [kind for kind in (type(network), type(network.mask_network)) if not kind.__module__.startswith("torch.")]
     texts = [text.__doc__ for text in (inspect.getmodule(type(network)), *own) if text is not None]
     return "\n\n".join(inspect.cleandoc(text) for text in texts if text)

@@ -1,4 +1,4 @@
-"""The export of a model that is made once and kept: beside the model file, or in the cache where that cannot be."""
+"""The export of a model, made once and kept beside the model file, or in the cache."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _places(model: ModelFile) -> list[Path]:
 
 
 def _earlier(model: Path, current: Path) -> list[Path]:
-    """Return the kept exports of what the model file was before."""
+    """Return the kept exports of earlier versions of the model file."""
     name = re.compile(rf"{re.escape(model.stem)}\.[0-9a-f]{{12}}{re.escape(sealed.SUFFIX)}")
     found = model.parent.glob(f"{escape(model.stem)}.{'?' * 12}{sealed.SUFFIX}")
     return [path for path in found if path != current and name.fullmatch(path.name)]

@@ -22,7 +22,7 @@ def in_phases(module: nn.Module) -> None:
 
 
 class PhasedConvTranspose2d(nn.Module):
-    """[batch, channel, height, width] -> what the transposed convolution that it was made of returns."""
+    """[batch, channel, height, width] -> the result of the transposed convolution that it was made of."""
 
     def __init__(self, transposed: nn.ConvTranspose2d) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class _PaddedConvolution(torch.autograd.Function):
 
 
 def _plain(conv: nn.ConvTranspose2d) -> bool:
-    """Whether the output is exactly a stride times the input in each direction, and every phase has a tap."""
+    """Return whether the output is exactly a stride times the input in each direction, with a tap in each phase."""
     sizes = zip(conv.kernel_size, _pair(conv.stride), _pair(conv.padding), strict=True)
     fits = all(kernel - stride == 2 * padding and kernel >= stride for kernel, stride, padding in sizes)
     return fits and conv.groups == 1 and set(conv.dilation) == {1} and set(_pair(conv.output_padding)) == {0}

@@ -1,4 +1,4 @@
-"""Files of exported mask networks: whole or refused.
+"""Files of exported mask networks: complete, or refused.
 
 A file is an ONNX model whose last property is a seal: the number of this format, the sha256 of the model file, and the
 sha256 of all bytes before it. Messages of protobuf are joined by joining their bytes, so a sealed model is a model.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 SUFFIX = ".onnx"
 _DIGEST = 64  # characters of a sha256
-_STAMP = re.compile(rb"(\d{4}) ([0-9a-f]{64}) ")  # what the seal says before its sha256
+_STAMP = re.compile(rb"(\d{4}) ([0-9a-f]{64}) ")  # the seal before its sha256
 
 
 def export(model: ModelFile, network: nn.Module) -> bytes:

@@ -82,7 +82,7 @@ class Networks:
         if front is None:
             return f'the model "{self.model.manifest.model.name}" has no spectral front'
         if not self.model.checksum:
-            return "it is no file, and what is exported is kept by its checksum"
+            return "it is no file, and an export is kept by the checksum of the model file"
         return ""
 
     def _front(self, wanted: AudioSpec) -> tuple[SpectralFront | None, AudioSpec]:

@@ -26,7 +26,7 @@ _UNLIMITED = 100_000
 
 
 class Output(io.RawIOBase):
-    """A raw stream that writes what it can. The first error is in `error`; nothing is raised."""
+    """A raw stream that raises no error on writing; the first one is in `error`."""
 
     def __init__(self, raw: Any) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Output(io.RawIOBase):
         self.error: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Write some of `data` and return how many bytes are done: all of them if the stream has failed."""
+        """Write some of `data` and return the number of bytes done: all of them if the stream has failed."""
         try:
             while (written := self._raw.write(data)) is None:  # a pipe that the reader has made non-blocking is full
                 select.select([], [self._raw], [])

@@ -28,7 +28,7 @@ class Column:
 
 @dataclass
 class Table:
-    """Rows of cells with headings; what `console.print` takes."""
+    """Rows of cells with headings, for `console.print`."""
 
     columns: Sequence[Column]
     title: str = ""
@@ -64,9 +64,9 @@ class Table:
         yield table
 
     def _widths(self, available: int) -> list[int]:
-        """Return the width of each column: what it needs, or what a narrow terminal leaves it.
+        """Return the width of each column: the one that it needs, or less in a narrow terminal.
 
-        One step after the other is gone until the table fits: text and headings wrap at words, long words of text
+        Steps are taken until the table fits: text and headings wrap at words, long words of text
         break, names wrap at words, everything breaks.
         """
         from rich.cells import cell_len

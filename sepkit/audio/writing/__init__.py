@@ -1,1 +1,1 @@
-"""Samples -> audio files: formats and what they hold, files that grow block by block, and `.stem.mp4`."""
+"""Samples -> audio files: formats and their limits, files that grow block by block, and `.stem.mp4`."""

@@ -1,4 +1,4 @@
-"""What an audio file is written as: formats, their bit depths, and what each of them can hold."""
+"""Formats of audio files to write: their bit depths, and their limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ FOUR_GB = 2**32 - 2**20
 class _Kind:
     """A format: libsndfile's name of it, and of its samples at each bit depth (the first is the default); its limits.
 
-    `rates` says in words what `takes` decides.
+    `rates` puts `takes` into words.
     """
 
     container: str
@@ -58,7 +58,7 @@ _KINDS: dict[str, _Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """What a file is written as: a format, and a bit depth where it has one (None: 16).
+    """A format, and a bit depth if it has one (None: 16).
 
     Raises:
         ConfigError: there is no such format, or not with that bit depth.
@@ -77,21 +77,21 @@ class Encoding:
 
     @property
     def depth(self) -> BitDepth | None:
-        """The bit depth that is written; None where the format has none."""
+        """The bit depth; None if the format has none."""
         return self.bit_depth or next(iter(_KINDS[self.format].subtypes))
 
     @property
     def subtype(self) -> str:
-        """What libsndfile calls the samples."""
+        """Libsndfile's name of the samples."""
         return _KINDS[self.format].subtypes[self.depth]
 
     @property
     def scales(self) -> bool:
-        """Whether samples beyond full scale would clip."""
+        """Samples beyond full scale would clip."""
         return self.bit_depth != "float"
 
     def container(self, channels: int, frames: int) -> str:
-        """Return what libsndfile calls the format. RF64 is the wav that counts its bytes in 64 bits, not in 32."""
+        """Return libsndfile's name of the format. RF64 is the wav that counts its bytes in 64 bits, not in 32."""
         if self.format == "wav" and self.size(channels, frames) > FOUR_GB:
             return "RF64"
         return _KINDS[self.format].container

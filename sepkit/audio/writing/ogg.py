@@ -1,4 +1,4 @@
-"""Ogg pages: their serial number, which libvorbis' users draw at random, made the same in every file.
+"""The serial number of Ogg pages, which libsndfile draws at random, made the same in every file.
 
 A page (RFC 3533): "OggS", serial number at 14, checksum at 22, number of segments at 26, their lengths from 27, body.
 The checksum is the CRC with polynomial 0x04C11DB7, most significant bit first, no complement, itself counted as 0.

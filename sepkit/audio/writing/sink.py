@@ -1,4 +1,4 @@
-"""The file that libraries write into: it keeps the reason of a failure, which they drop or print."""
+"""The file that libraries write into: it keeps the first error, which they drop or print."""
 
 import os
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from pathlib import Path
 class Sink:
     """A new file behind a library's callbacks, which must not raise.
 
-    The first error is kept; from then on nothing is written, until `check` or `finish` raises it. What `head` holds
-    stands before all that the library knows of.
+    The first error is kept; from then on nothing is written, until `check` or `finish` raises it. `head` is
+    written first, and the library does not see it.
     """
 
     def __init__(self, path: Path, head: bytes = b"") -> None:

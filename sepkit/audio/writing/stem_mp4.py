@@ -37,9 +37,9 @@ _LAYOUTS = {1: "mono", 2: "stereo"}
 # Frames of an AAC packet, and of the blocks that are encoded at once.
 _PACKET = 1024
 _BLOCK = 48 * _PACKET
-# What players show the four stems in: told apart by the colour-blind, too.
+# The colours of the stems in players, distinct for colour-blind users, too.
 _COLORS = ("#009E73", "#D55E00", "#CC79A7", "#56B4E9")
-# What players do to the sum of the stems: nothing, but all of these must be stated.
+# The effects of players on the sum of the stems: none, but all of these must be stated.
 _MASTERING = {
     "compressor": {
         "enabled": False, "ratio": 3, "threshold": 0, "attack": 0.003, "release": 0.3, "input_gain": 0.5,
@@ -64,8 +64,7 @@ def write_stem_mp4(
     Each is multiplied by `gain`. The first is the mixture; with four stereo stems beside it, Native Instruments'
     metadata are written, too. Equal stems give equal bytes, with the same version of PyAV. The file states the
     encoder's delay, which decoders cut off, and its length in frames; some give back the whole last packet, up to 1023
-    frames more. `name` is what errors call a temporary `path`. Once another thread sets `abandoned`, writing ends and
-    fails.
+    frames more. `name` is the name of a temporary `path` in errors. Writing fails once another thread sets `abandoned`.
 
     Raises:
         AudioError: the disk is full, the file cannot be written, or it was abandoned.

@@ -1,7 +1,7 @@
 """float32 arrays [channel, time] -> audio files that grow block by block: wav, flac, mp3, ogg and aiff.
 
-Equal samples give equal bytes, whenever they are written and in whatever blocks. What libsndfile takes from the clock
-is kept out: the time in the PEAK chunk of float files, and the serial number of an Ogg stream.
+Equal samples give equal bytes, at any time and in any blocks. Two fields that libsndfile takes from the clock are
+kept out: the time in the PEAK chunk of float files, and the serial number of an Ogg stream.
 """
 
 from pathlib import Path
@@ -14,17 +14,16 @@ import soundfile
 from sepkit.arrays import Samples
 from sepkit.atomic import replacing
 from sepkit.audio.libsndfile import cause
-from sepkit.audio.tags import LONGEST_TAG, Tags
+from sepkit.audio.tags import LONGEST_TAG, NO_TAGS, Tags
 from sepkit.audio.writing import ogg
 from sepkit.audio.writing.encoding import BitDepth, Encoding
-from sepkit.audio.writing.id3 import id3
+from sepkit.audio.writing.mp3 import id3
 from sepkit.audio.writing.sink import Sink
 from sepkit.errors import AudioError
 
 # Frames given to libsndfile at once. Its Vorbis encoder puts the first block on the stack, four bytes a frame, and ends
 # a page with every block.
 BLOCK = 16384
-NO_TAGS = Tags()
 _BITS = {"PCM_16": 16, "PCM_24": 24}
 # mp3: V0, LAME's best variable bitrate, about 245 kb/s; mp3.py says why not a constant one.
 # ogg: Vorbis quality 7, about 224 kb/s.
@@ -37,8 +36,8 @@ _QUALITY: dict[str, dict[str, Any]] = {
 class Writer:
     """Context manager: one audio file that grows block by block, and is whole and on disk when the block ends.
 
-    After an error what is there is of no use, and the caller's to remove; so is the renaming of a temporary file, for
-    which `name` is what errors call it. A Writer for stem.mp4 leaves a raw stem for `write_stem_mp4`.
+    The caller renames the file, and removes it after an error. `name` is the name of a temporary `path` in errors. For
+    stem.mp4 it writes a raw stem for `write_stem_mp4`.
 
     Raises:
         AudioError: see `Encoding.check`; also if the file cannot be written, or the disk is full.
@@ -74,8 +73,8 @@ class Writer:
     def write(self, samples: "Samples") -> None:
         """Append [channel, time].
 
-        PCM is rounded to the nearest step of 2^-15 or 2^-23 of full scale. What exceeds full scale is clipped, so scale
-        beforehand; float files and raw stems keep every value.
+        PCM is rounded to the nearest step of 2^-15 or 2^-23 of full scale. Samples beyond full scale are clipped;
+        float files and raw stems keep every value.
 
         Raises:
             AudioError: the disk is full, or the file cannot be written.

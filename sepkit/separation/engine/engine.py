@@ -1,4 +1,4 @@
-"""The protocol of engines, and what both of them share: channel counts, and a retreat where memory is exhausted."""
+"""The base of engines: any channel count, and a retreat if memory is exhausted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import threading
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -24,51 +23,26 @@ MOST_THREADS = 4
 MOST_HALVINGS = 4
 
 
-class Engine(Protocol):
-    """Chunks [batch, channel, time] -> estimates [batch, source, channel, time], float32, of any channel count.
-
-    Attributes:
-        sample_rate: Of the chunks, in Hz.
-        chunking: Their length and overlap.
-    """
-
-    sample_rate: int
-    chunking: Chunking
-
-    @property
-    def threads(self) -> int:
-        """How many calls to make at the same time."""
-
-    def batch(self, channels: int) -> int:
-        """Return how many chunks of `channels` to hand over in one call."""
-
-    def computing(self) -> AbstractContextManager[None]:
-        """Return the context in which all calls are made."""
-
-    def __call__(self, chunks: Samples) -> Samples:
-        """Return the estimates.
-
-        Raises:
-            AudioError: memory does not suffice.
-        """
-
-
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The size of one pass through a network: examples together, and how often each chunk is halved.
-
-    An example is one input of the network: a chunk, or a channel of it.
-    """
+    """The size of one pass through a network: inputs together (chunks, or channels of them), and halvings of chunks."""
 
     batch: int = 1
     halvings: int = 0
 
 
-class NetworkEngine(ABC):
-    """Base of both engines. Where memory is exhausted, fewer and then shorter chunks pass at once, and it stays so."""
+class Engine(ABC):
+    """Chunks [batch, channel, time] -> estimates [batch, source, channel, time], float32, of any channel count.
+
+    If memory is exhausted, fewer and then shorter chunks pass at once, from then on.
+
+    Attributes:
+        sample_rate: Of the chunks, in Hz.
+        channels: The number that the network takes.
+        chunking: Their length and overlap.
+    """
 
     def __init__(self, sample_rate: int, channels: int, chunking: Chunking) -> None:
-        """`channels` is the number that the network hears."""
         self.sample_rate = sample_rate
         self.channels = channels
         self.chunking = chunking
@@ -78,14 +52,14 @@ class NetworkEngine(ABC):
     @property
     @abstractmethod
     def threads(self) -> int:
-        """How many calls to make at the same time."""
+        """The number of calls to make at the same time."""
 
     @abstractmethod
     def _run(self, heard: Samples) -> Samples:
         """[batch, channel, time] of as many channels as the network hears -> [batch, source, channel, time]"""
 
     def batch(self, channels: int) -> int:
-        """Return how many chunks of `channels` to hand over in one call."""
+        """Return the number of chunks of `channels` for one call."""
         return self._extent.batch
 
     def computing(self) -> AbstractContextManager[None]:
@@ -111,7 +85,7 @@ class NetworkEngine(ABC):
                     self._retreat()
 
     def _place(self) -> object:
-        """Return what a retreat changes."""
+        """Return the state that a retreat changes."""
         return self._extent
 
     def _retreat(self) -> None:

@@ -1,4 +1,4 @@
-"""ONNX Runtime computes masks, and numpy all else: the CPU alone, and no PyTorch."""
+"""Compute masks in ONNX Runtime and all else in numpy: on the CPU alone, without PyTorch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sepkit.arrays import Samples
 from sepkit.component import SpectralFront
 from sepkit.device import cpu_threads
 from sepkit.errors import ConfigError, reason
-from sepkit.separation.engine.engine import MOST_THREADS, NetworkEngine
+from sepkit.separation.engine.engine import MOST_THREADS, Engine
 from sepkit.separation.overlap_add import Chunking
 
-_FATAL = 4  # the log level; what goes wrong is raised
+_FATAL = 4  # the log level; errors are raised
 
 
 def require(*packages: str) -> None:
-    """Raise ConfigError where a package of ONNX is missing, or does not import."""
+    """Raise ConfigError if a package of ONNX is missing, or does not import."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise ConfigError(f"ONNX needs {' and '.join(missing)}: pip install {' '.join(missing)}")
@@ -61,11 +61,11 @@ class MaskNetwork:
 
 
 def calls_at_once() -> int:
-    """Return how many calls share the cores: each works on a chunk of its own, as it does in PyTorch."""
+    """Return the number of calls that share the cores: each works on a chunk of its own, as it does in PyTorch."""
     return min(cpu_threads(), MOST_THREADS)
 
 
-class OnnxEngine(NetworkEngine):
+class OnnxEngine(Engine):
     """A spectral front in numpy around a mask network in ONNX Runtime."""
 
     def __init__(
@@ -77,7 +77,7 @@ class OnnxEngine(NetworkEngine):
 
     @property
     def threads(self) -> int:
-        """How many chunks to compute at the same time: one on each core."""
+        """The number of chunks to compute at the same time: one on each core."""
         return calls_at_once()
 
     def _run(self, heard: Samples) -> Samples:

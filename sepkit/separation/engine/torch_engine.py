@@ -1,4 +1,4 @@
-"""PyTorch runs a whole network, on any device."""
+"""Run a whole network in PyTorch, on any device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sepkit.arrays import Samples
 from sepkit.precision import Precision, threads
-from sepkit.separation.engine.engine import MOST_HALVINGS, MOST_THREADS, Extent, NetworkEngine
+from sepkit.separation.engine.engine import MOST_HALVINGS, MOST_THREADS, Engine, Extent
 from sepkit.separation.engine.folding import fold
 from sepkit.separation.engine.memory import MOST_CHUNKS
 from sepkit.separation.overlap_add import Chunking
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 _SHARE = 0.7
 
 
-class TorchEngine(NetworkEngine):
-    """A network on a device, which leaves a device whose memory does not suffice for the CPU."""
+class TorchEngine(Engine):
+    """A network on a device; it moves to the CPU if the device's memory does not suffice."""
 
     def __init__(
         self, network: nn.Module, device: torch.device, sample_rate: int, channels: int, chunking: Chunking
@@ -36,7 +36,7 @@ class TorchEngine(NetworkEngine):
 
     @property
     def threads(self) -> int:
-        """How many chunks to compute at the same time.
+        """The number of chunks to compute at the same time.
 
         On a CPU each core works on a chunk of its own: the many small steps of a recurrent layer, shared between
         cores, would have each wait for the other at each step.
@@ -44,7 +44,7 @@ class TorchEngine(NetworkEngine):
         return min(torch.get_num_threads(), MOST_THREADS) if self.device.type == "cpu" else 1
 
     def batch(self, channels: int) -> int:
-        """Return how many chunks of a song of `channels` to hand over at once: on a GPU as many as its memory holds."""
+        """Return the number of chunks of `channels` for one call: on a GPU as many as its memory holds."""
         if self.device.type == "cuda" and not self._measured:
             self._measured = True
             count = self._fitting(torch.zeros(1, channels, self.chunking.chunk).numpy())
@@ -57,7 +57,7 @@ class TorchEngine(NetworkEngine):
         return threads(max(1, torch.get_num_threads() // self.threads))
 
     def _fitting(self, one: Samples) -> int:
-        """Return how many chunks fit into the memory of a GPU, from what one of them takes."""
+        """Return the number of chunks that fit into the memory of a GPU, by measuring one."""
         torch.cuda.reset_peak_memory_stats(self.device)
         before = torch.cuda.memory_allocated(self.device)
         self(one)
