@@ -49,7 +49,7 @@ class Networks:
             front, audio = self._front(wanted)
             obstacle = self._obstacle(front)
             if front is not None and not obstacle:
-                return OnnxEngine(front, self._mask_network(), *self._heard(audio))
+                return OnnxEngine(front, self._mask_network(), *self._shape(audio))
         except Exception as error:
             why = str(error) if isinstance(error, SepkitError) else reason(error)
             if self.backend == "onnx":
@@ -86,7 +86,7 @@ class Networks:
         return ""
 
     def _front(self, wanted: AudioSpec) -> tuple[SpectralFront | None, AudioSpec]:
-        """Return the spectral front, and the rate and channels that it hears."""
+        """Return the spectral front, and its rate and channels."""
         model, trained = self.model.manifest.model, self.model.manifest.audio
         wide = model.spectral_front(trained, wanted) if self.band == "full" else None
         return (model.spectral_front(trained, trained), trained) if wide is None else (wide, wanted)
@@ -99,11 +99,11 @@ class Networks:
         trained = self.model.manifest.audio
         wide = self.model.full_band(wanted) if self.band == "full" and wanted != trained else None
         network, audio = (self.model.network(), trained) if wide is None else (wide, wanted)
-        engine = TorchEngine(network, torch.device(self.device), *self._heard(audio))
+        engine = TorchEngine(network, torch.device(self.device), *self._shape(audio))
         give_back()  # weights pass through several forms on their way into an engine
         return engine
 
-    def _heard(self, audio: AudioSpec) -> tuple[int, int, Chunking]:
+    def _shape(self, audio: AudioSpec) -> tuple[int, int, Chunking]:
         settings = self.model.manifest.separate
         chunking = Chunking.of(settings.chunk_seconds, settings.overlap, audio.sample_rate)
         return audio.sample_rate, audio.channels, chunking

@@ -1,4 +1,4 @@
-"""`report.html` beside separated stems: a page to see and to hear them, without references and scores."""
+"""`report.html` beside separated stems: a page to inspect and play them, without references and scores."""
 
 from collections.abc import Sequence
 from dataclasses import replace

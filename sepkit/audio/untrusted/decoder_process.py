@@ -33,10 +33,10 @@ _COMPLAINT = re.compile("partial file|ended prematurely")
 class _Complaints(logging.Handler):
     """Listens to FFmpeg's log for a truncated file."""
 
-    heard = False
+    found = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard = self.heard or bool(_COMPLAINT.search(record.getMessage()))
+        self.found = self.found or bool(_COMPLAINT.search(record.getMessage()))
 
 
 def main() -> None:
@@ -89,7 +89,7 @@ def _answer(
     out: BinaryIO, complaints: _Complaints, folder: str, path: str, do: str, known: list[Any] | None = None,
     start: int = 0, frames: int = 0,
 ) -> None:  # fmt: skip
-    complaints.heard = False
+    complaints.found = False
     try:
         os.chdir(folder)
         with opened(Path(path), AudioInfo(*known) if known else None) as source:
@@ -100,7 +100,7 @@ def _answer(
                 _tell(out, {"frames": done})
             else:
                 done = _decode(out, source, start, frames)
-            if do != "describe" and complaints.heard:
+            if do != "describe" and complaints.found:
                 total = source.frames and source.frames / source.sample_rate
                 raise damaged(Path(path), done / source.sample_rate, total)
             _tell(out, {"silence": source.silence})

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # More threads of chunks would take more memory than they save time.
 MOST_THREADS = 4
-# Halvings of a chunk after which memory counts as exhausted: shorter ones would hear too little of the song.
+# Halvings of a chunk after which memory counts as exhausted: shorter ones would hold too little of the song.
 MOST_HALVINGS = 4
 
 
@@ -55,8 +55,8 @@ class Engine(ABC):
         """The number of calls to make at the same time."""
 
     @abstractmethod
-    def _run(self, heard: Samples) -> Samples:
-        """[batch, channel, time] of as many channels as the network hears -> [batch, source, channel, time]"""
+    def _run(self, inputs: Samples) -> Samples:
+        """[batch, channel, time] of as many channels as the network takes -> [batch, source, channel, time]"""
 
     def batch(self, channels: int) -> int:
         """Return the number of chunks of `channels` for one call."""
@@ -111,14 +111,14 @@ class Engine(ABC):
         return np.stack(run)
 
     def _any_channels(self, chunks: Samples, batch: int) -> Samples:
-        """One channel at a time keeps the stereo image of a network that hears fewer or more channels."""
+        """One channel at a time keeps the stereo image of a network that takes fewer or more channels."""
         if chunks.shape[1] == self.channels:
             return self._in_batches(chunks, batch)
-        heard = np.repeat(chunks.reshape(-1, 1, chunks.shape[2]), self.channels, 1)
-        estimates = self._in_batches(heard, batch).mean(2)  # [batch * channel, source, time]
+        inputs = np.repeat(chunks.reshape(-1, 1, chunks.shape[2]), self.channels, 1)
+        estimates = self._in_batches(inputs, batch).mean(2)  # [batch * channel, source, time]
         by_channel: Samples = estimates.reshape(*chunks.shape[:2], *estimates.shape[1:]).swapaxes(1, 2)
         return by_channel
 
-    def _in_batches(self, heard: Samples, batch: int) -> Samples:
-        parts = [self._run(heard[start : start + batch]) for start in range(0, len(heard), batch)]
+    def _in_batches(self, inputs: Samples, batch: int) -> Samples:
+        parts = [self._run(inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""Compute masks in ONNX Runtime and all else in numpy: on the CPU alone, without PyTorch."""
+"""Compute masks in ONNX Runtime and the rest in numpy: on the CPU alone, without PyTorch."""
 
 from __future__ import annotations
 
@@ -80,5 +80,5 @@ class OnnxEngine(Engine):
         """The number of chunks to compute at the same time: one on each core."""
         return calls_at_once()
 
-    def _run(self, heard: Samples) -> Samples:
-        return self._front(heard, self.masks)
+    def _run(self, inputs: Samples) -> Samples:
+        return self._front(inputs, self.masks)

@@ -78,9 +78,9 @@ class TorchEngine(Engine):
         else:
             super()._retreat()
 
-    def _run(self, heard: Samples) -> Samples:
+    def _run(self, inputs: Samples) -> Samples:
         with torch.inference_mode(), self._precision():
-            estimates = self.network(self._on_device(torch.from_numpy(heard))).float()
+            estimates = self.network(self._on_device(torch.from_numpy(inputs))).float()
             return self._on_cpu(estimates).numpy()
 
     def _precision(self) -> AbstractContextManager[None]:
