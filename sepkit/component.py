@@ -140,6 +140,10 @@ class ModelConfig(Component):
         """
         return None
 
+    def adds_up(self, audio: AudioSpec) -> bool:
+        """Return True if the estimates of all sources are together the mixture, so that no residual is missed."""
+        return False
+
 
 class LossConfig(Component):
     """A training loss."""

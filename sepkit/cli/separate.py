@@ -122,7 +122,7 @@ def separate(
             report_file(options)  # refused before anything is separated
         share_one_heap()
         separator = Separator.load(locate(model), device, band=band, backend=backend, residual=residual)
-        if residual is None and not separator.residual and not (options.stems or options.two_stems):
+        if residual is None and not separator.adds_up and not (options.stems or options.two_stems):
             say("The stems of this model need not add up to the song. --residual NAME writes what they leave")
         with Display() as display:
             started = perf_counter()

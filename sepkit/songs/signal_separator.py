@@ -75,6 +75,12 @@ class SignalSeparator:
         return (*self.sources, self.residual) if self.residual else self.sources
 
     @property
+    def adds_up(self) -> bool:
+        """True if `stems` add up to the song: one of them is the residual, or the model shares out all of the song."""
+        manifest = self.model.manifest
+        return bool(self.residual) or (self.band == "full" and manifest.model.adds_up(manifest.audio))
+
+    @property
     def available(self) -> tuple[str, ...]:
         """All stems that can be asked for: `stems`, and the complement of each source."""
         return tuple(self.recipes)

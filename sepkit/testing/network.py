@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -74,6 +75,15 @@ class NetworkPromises(BuiltNetwork):
         (estimates - 0.1).square().mean().backward()
         bad = [n for n, w in network.named_parameters() if w.grad is not None and not w.grad.isfinite().all()]
         assert not bad, f"silence gives gradients that are not finite: {', '.join(bad)}"
+
+    def test_estimates_add_up_where_the_model_says_so(self) -> None:
+        """Stems without a residual are then the whole song."""
+        if not self.component.adds_up(self.audio):
+            pytest.skip("adds_up gives False, so a residual is what is missing")
+        mixture = noise_for(self.audio, 2)
+        with torch.no_grad():
+            off = float((self.network()(mixture).sum(1) - mixture).abs().max())
+        assert off <= _TOLERANCE * float(mixture.abs().max()), f"the estimates differ from the mixture by {off:.2g}"
 
     def test_output_is_finite_for_silence(self) -> None:
         """Silence must not become NaN."""

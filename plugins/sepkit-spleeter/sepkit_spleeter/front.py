@@ -17,19 +17,30 @@ if TYPE_CHECKING:
 class SpleeterFront:
     """Mixture [B, C, time] -> estimates [B, S, C, time], with a mask network [B, C, F, T] -> [B, S, C, F, T]."""
 
-    def __init__(self, n_fft: int, hop_length: int, bins: int, extension_bins: int, loudness: float) -> None:
-        """`bins` are those of the mask network, `extension_bins` the highest of them, which the masks above follow (0:
-        they are zero), and `loudness` is the factor of the input magnitudes.
+    def __init__(
+        self, n_fft: int, hop_length: int, bins: int, channels: int, extension_bins: int, loudness: float
+    ) -> None:
+        """`bins` and `channels` are those of the mask network, `extension_bins` the highest bins, which the masks above
+        follow (0: they are zero), and `loudness` is the factor of the magnitudes that it hears.
         """
         self._transform = Transform(n_fft, hop_length)
-        self._bins = bins
+        self._bins, self._channels = bins, channels
         self._extension_bins = extension_bins
         self._loudness = np.float32(loudness)
 
     def __call__(self, mixture: Samples, mask_network: Callable[[Samples], Samples]) -> Samples:
         """Separate a mixture of any length."""
-        masks = mask_network(np.stack([self._magnitude(example) for example in mixture]))
+        masks = self._channel_masks(np.stack([self._magnitude(example) for example in mixture]), mask_network)
         return np.stack([self._masked(example, mask) for example, mask in zip(mixture, masks, strict=True)])
+
+    def _channel_masks(self, magnitude: Samples, mask_network: Callable[[Samples], Samples]) -> Samples:
+        """[B, any number of channels, F, T] -> [B, S, channel, F, T]"""
+        batch, channels = magnitude.shape[:2]
+        if channels == self._channels:
+            return mask_network(magnitude)
+        alone = magnitude.reshape(batch * channels, 1, *magnitude.shape[2:]).repeat(self._channels, 1)
+        masks: Samples = mask_network(alone).mean(2)
+        return masks.reshape(batch, channels, *masks.shape[1:]).swapaxes(1, 2)
 
     def _magnitude(self, mixture: Samples) -> Samples:
         """[C, time] -> [C, F, T]"""
@@ -59,5 +70,11 @@ class SpleeterFront:
         """[S, C, F, T] -> the masks above [S, C, T]"""
         if not self._extension_bins:
             return np.zeros((*masks.shape[:2], masks.shape[3]), np.float32)
-        top: Samples = masks[:, :, -self._extension_bins :].mean(2)
-        return top
+        return _squared_shares(masks[:, :, -self._extension_bins :].mean(2))
+
+
+def _squared_shares(shares: Samples) -> Samples:
+    """See `network`; [S, ...] -> the same."""
+    squares, rest = shares**2, (1 - shares.sum(0)).clip(min=0) ** 2
+    squared: Samples = squares / (squares.sum(0) + rest)
+    return squared

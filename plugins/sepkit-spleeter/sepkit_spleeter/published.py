@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _RELEASE = "https://github.com/deezer/spleeter/releases/download/v1.4.0"
 _INDEX, _DATA = "model.index", "model.data-00000-of-00001"
 # A chunk is 512 frames of the STFT, as many as the networks were trained on.
-_SEPARATE = SeparateSettings(chunk_seconds=11.88, overlap=0.1, residual="")
+_SEPARATE = SeparateSettings(chunk_seconds=11.88, overlap=0.05, residual="")
 
 
 def _weights(paths: Sequence[Path], sources: int) -> dict[str, Tensor]:

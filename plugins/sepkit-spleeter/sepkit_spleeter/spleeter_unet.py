@@ -68,25 +68,26 @@ class SpleeterUNet(ModelConfig):
             raise ConfigError('model.output = "softmax" shares the mixture between sources; name two, or use "sigmoid"')
         return SpleeterModule(self, audio, *self._stft_at(audio, audio))
 
-    def full_band(self, trained: AudioSpec, wanted: AudioSpec) -> nn.Module | None:
+    def full_band(self, trained: AudioSpec, wanted: AudioSpec) -> nn.Module:
         """Return the same weights behind an STFT of equal bins (Hz) and frames (s) at the wanted rate.
 
-        None for another number of channels: the networks read all of them together.
+        Channels of another number than the trained one are masked one by one.
         """
         from sepkit_spleeter.network import SpleeterModule
 
-        if trained.channels != wanted.channels:
-            return None
         return SpleeterModule(self, trained, *self._stft_at(trained, wanted))
 
-    def spectral_front(self, trained: AudioSpec, wanted: AudioSpec) -> SpectralFront | None:
+    def spectral_front(self, trained: AudioSpec, wanted: AudioSpec) -> SpectralFront:
         """Return the STFT, the extension of the masks to the wanted band, and the inverse STFT, in numpy."""
         from sepkit_spleeter.front import SpleeterFront
 
-        if trained.channels != wanted.channels:
-            return None
         n_fft, hop_length = self._stft_at(trained, wanted)
-        return SpleeterFront(n_fft, hop_length, self.bins, self.extension_bins(trained), self.n_fft / n_fft)
+        top = self.extension_bins(trained)
+        return SpleeterFront(n_fft, hop_length, self.bins, trained.channels, top, self.n_fft / n_fft)
+
+    def adds_up(self, audio: AudioSpec) -> bool:
+        """Return True for masks that are one together, at all frequencies."""
+        return len(audio.sources) > 1 and self.above == "extended"
 
     def extension_bins(self, trained: AudioSpec) -> int:
         """Return how many bins are the top of the band, which the masks above follow; 0 if they are zero."""
