@@ -1,6 +1,7 @@
 """Devices and precisions, as far as a machine without a GPU can tell."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -73,3 +74,21 @@ def test_precision_follows_the_device(monkeypatch, setting, device, capabilities
 def test_only_fp16_scales_gradients():
     assert not Precision.of("fp32", CPU).scaler().is_enabled()
     assert not Precision.of("bf16", CPU).scaler().is_enabled()
+
+
+def test_row_41_threads_sleep_while_they_wait_before_pytorch_reads_how_they_shall():
+    """Unless the environment says another way."""
+    code = (
+        "import os, sys\n"
+        "from sepkit.cli import main\n"
+        "for other in ('GOMP_SPINCOUNT', 'KMP_BLOCKTIME', None):\n"
+        "    os.environ.update({other: '9'} if other else {})\n"
+        "    try: main(['--help'])\n"
+        "    except SystemExit: print('policy', os.environ.get('OMP_WAIT_POLICY'), 'torch' in sys.modules)\n"
+        "    os.environ.pop(other or '', None)\n"
+    )
+    named = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
+    environment = {name: value for name, value in os.environ.items() if name not in named}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    said = [line for line in done.stdout.splitlines() if line.startswith("policy")]
+    assert said == ["policy None False", "policy None False", "policy PASSIVE False"]
