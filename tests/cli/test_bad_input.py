@@ -89,7 +89,7 @@ def test_a_voice_alone_is_nothing_to_learn_from(sepkit, songs):
     for song in songs.iterdir():
         for name in ("mixture.wav", "drums.wav"):
             (song / name).unlink()
-    one_line(sepkit("train", VOCALS, "--data-dir", songs), 1, "anything beside vocals")
+    one_line(sepkit("train", VOCALS, "--data-dir", songs), 1, "hold vocals alone")
 
 
 def test_an_interrupt_as_json(sepkit, monkeypatch):

@@ -52,7 +52,7 @@ def test_the_tables_of_songs_are_whole(sepkit, terminal, scored, tmp_path):
     (tmp_path / "other.json").write_text(json.dumps(other))
     for run, name in ((sepkit, SONG), (terminal, "AdmiralCrumple")):
         compared = run("compare", summary, tmp_path / "other.json").out
-        assert re.search(rf"  {re.escape(name)}  ", compared), compared
+        assert re.search(rf"^{re.escape(name)}  ", compared, re.MULTILINE), compared
 
 
 def test_the_findings_of_a_corpus_name_songs_and_files_whole(sepkit, terminal, small_config, corpus):
