@@ -1,25 +1,31 @@
-"""Pretrained models by name: downloaded once, verified, and kept in the cache as model files."""
+"""Pretrained models by name: downloaded once, verified, and kept in the cache as model files.
+
+One that is kept is found without PyTorch.
+"""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from sepkit.cache.folder import cache_folder
 from sepkit.cache.speeds import speed_of
-from sepkit.checkpoints import info, model_file, tensor_file
+from sepkit.checkpoints import model_file, tensor_file
 from sepkit.checkpoints.pretrained_download import NotFetchedError, fetch_file, sources
 from sepkit.config import RunConfig
 from sepkit.errors import ConfigError, ModelFileError, SepkitError, reason
 from sepkit.pretrained import DIGITS, Pretrained, WeightFile
 from sepkit.registry import PRETRAINED
 from sepkit.terminal import command, say
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def fetch(name: str, sha256: str = "") -> Path:
@@ -63,7 +69,7 @@ def is_made(known: Pretrained) -> bool:
 def _checksum(known: Pretrained) -> str:
     """Return the checksum in the manifest of the model file, or "" if the file is missing or of something else."""
     try:
-        with safe_open(place(known), "pt") as file:
+        with safe_open(place(known), "np") as file:
             manifest = json.loads(file.metadata()["sepkit"])
         checksums = manifest["pretrained"]["files"]
         published = _published(known)
@@ -104,6 +110,8 @@ def describe(name: str) -> dict[str, Any]:
         PluginError: no plugin offers it, or two do.
         ModelFileError: the file cannot be used.
     """
+    from sepkit.checkpoints import info
+
     known = PRETRAINED.get(name).component
     if is_made(known):
         return info.describe(place(known))
@@ -161,6 +169,8 @@ def _by_hand(known: Pretrained, file: WeightFile, folder: Path, error: NotFetche
 
 def _weights(known: Pretrained, paths: list[Path]) -> dict[str, Tensor]:
     """Return the state dict, which fits the network."""
+    import torch
+
     with torch.device("meta"):
         expected = known.model.build(known.audio).state_dict()
     try:

@@ -40,21 +40,15 @@ def list_models() -> Report:
 
 
 def _pretrained() -> list[dict[str, Any]]:
-    """Return a row for each trained model: the one that comes with sepkit, and those that plugins offer.
-
-    The files of the latter need torch, which a listing without any does not.
-    """
+    """Return a row for each trained model: the one that comes with sepkit, and those that plugins offer."""
     from sepkit.checkpoints import packaged
+    from sepkit.checkpoints.pretrained import summary
     from sepkit.registry import PRETRAINED
 
     rows = [packaged.summary()] if packaged.PATH.is_file() else []
-    entries = PRETRAINED.entries()
-    if not entries:
-        return rows
-    from sepkit.checkpoints.pretrained import summary
-
     rows += [
-        {"distribution": e.plugin.distribution, "version": e.plugin.version, **summary(e.component)} for e in entries
+        {"distribution": e.plugin.distribution, "version": e.plugin.version, **summary(e.component)}
+        for e in PRETRAINED.entries()
     ]
     return rows
 
