@@ -61,6 +61,7 @@ def sepkit_augmentations() -> list[type[AugmentationConfig]]:
     from sepkit.augmentations.channel_swap import ChannelSwap
     from sepkit.augmentations.doubling import Doubling
     from sepkit.augmentations.equaliser import Equaliser
+    from sepkit.augmentations.formants import Formants
     from sepkit.augmentations.gain import Gain
     from sepkit.augmentations.low_pass import LowPass
     from sepkit.augmentations.mp3 import MP3
@@ -71,4 +72,18 @@ def sepkit_augmentations() -> list[type[AugmentationConfig]]:
     from sepkit.augmentations.speed import Speed
     from sepkit.augmentations.tempo import Tempo
 
-    return [Gain, Polarity, ChannelSwap, Pitch, Tempo, Speed, Doubling, Reverb, Equaliser, SoftClip, LowPass, MP3]
+    return [
+        Gain,
+        Polarity,
+        ChannelSwap,
+        Pitch,
+        Tempo,
+        Speed,
+        Formants,
+        Doubling,
+        Reverb,
+        Equaliser,
+        SoftClip,
+        LowPass,
+        MP3,
+    ]
