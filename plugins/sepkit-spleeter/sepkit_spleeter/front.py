@@ -21,7 +21,7 @@ class SpleeterFront:
         self, n_fft: int, hop_length: int, bins: int, channels: int, extension_bins: int, loudness: float
     ) -> None:
         """`bins` and `channels` are those of the mask network, `extension_bins` the highest bins, which the masks above
-        follow (0: they are zero), and `loudness` is the factor of the magnitudes that it hears.
+        follow (0: they are zero), and `loudness` is the factor of its input magnitudes.
         """
         self._transform = Transform(n_fft, hop_length)
         self._bins, self._channels = bins, channels
