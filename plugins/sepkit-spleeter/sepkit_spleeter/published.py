@@ -60,6 +60,7 @@ SPLEETER = Pretrained(
     ),
     weights=partial(_weights, sources=2),
     separate=_SEPARATE,
+    score="vocals 9.2 dB SDR, 16 clips of MIR-1K, measured with sepkit",
 )
 SPLEETER_4STEMS = Pretrained(
     name="spleeter_4stems",
