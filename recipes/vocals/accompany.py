@@ -147,10 +147,10 @@ def _track(channel: int, program: int, notes: Iterator[Note]) -> bytes:
     """Return an MTrk of one instrument."""
     events = []
     for note in notes:
-        events.append((note.start, 1, bytes([0x90 | channel, min(note.key, 127), note.velocity])))
-        events.append((note.start + note.length, 0, bytes([0x80 | channel, min(note.key, 127), 0])))
+        events.append((note.start, bytes([0x90 | channel, min(note.key, 127), note.velocity])))
+        events.append((note.start + note.length, bytes([0x80 | channel, min(note.key, 127), 0])))
     body, now = bytearray(b"\0" + bytes([0xC0 | channel, program])), 0
-    for time, _, event in sorted(events):  # where both are due, a note ends before the next begins
+    for time, event in sorted(events):  # at one time 0x80 comes first: a note ends before the next begins
         body += _quantity(time - now) + event
         now = time
     body += b"\0\xff\x2f\0"
