@@ -11,7 +11,7 @@ LICENCE = "CC BY-SA 4.0"
 LEARNED_FROM = (
     "everythingisremixed by SEK: four songs, voices and accompaniments (CC0 1.0)",
     "PJS corpus, J. Koguchi and S. Takamichi: 88 songs of one singer (CC BY-SA 4.0)",
-    "Prompts of Asterisk, read by A. Smith, J. Wallack, C. Flora (CC BY-SA 3.0) and M. Topal (CC BY 3.0)",
+    "Prompts of Asterisk, read by A. Smith and J. Wallack (CC BY-SA 3.0), C. Flora and for ivrvoice.ru (CC BY 3.0)",
     "flite's voice slt, on melodies of our own (free for any use, Carnegie Mellon University)",
     "Frets on Fire songs by Sectoid, Carlos Viola Iborra: four metal songs (MIT)",
     "Music of Endgame: Singularity, Max McCracken: seven songs (CC BY-SA 3.0)",

@@ -1,4 +1,4 @@
-"""Prompts of telephone exchanges, read by five speakers, three women among them, joined to pieces of a minute."""
+"""Prompts of telephone exchanges, read in five languages by four speakers, three of them women, joined to a minute each."""
 
 from __future__ import annotations
 
