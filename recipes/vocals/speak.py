@@ -1,4 +1,4 @@
-"""Prompts of telephone exchanges, read in five languages by four speakers, three of them women, joined to a minute each."""
+"""Prompts of telephone exchanges, read in five languages by four speakers, three of them women, a minute each."""
 
 from __future__ import annotations
 
