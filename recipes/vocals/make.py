@@ -20,7 +20,7 @@ from render import Sources, render, validation_songs
 
 HERE = Path(__file__).parent
 SEED = 0
-KEY = ("vocals", "sdr", "best_model")
+KEY = ("vocals", "sdr", "run")
 
 
 def main() -> None:
