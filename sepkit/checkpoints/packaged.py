@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from sepkit.cache.speeds import speed_of
 from sepkit.checkpoints import model_file
-from sepkit.checkpoints.model_file import Manifest
 from sepkit.terminal import command
 
 NAME = "vocals"
@@ -17,8 +17,9 @@ def notice() -> str:
     Raises:
         ModelFileError: the file is damaged.
     """
+    score = model_file.load(PATH).manifest.score
     better = command("models", "info", "spleeter")
-    return f"No model is named, so the built-in {NAME} separates ({_manifest().score}). Better: -m spleeter ({better})"
+    return f"No model is named, so the built-in {NAME} separates ({score}). Better: -m spleeter ({better})"
 
 
 def summary() -> dict[str, Any]:
@@ -27,7 +28,8 @@ def summary() -> dict[str, Any]:
     Raises:
         ModelFileError: the file is damaged.
     """
-    manifest = _manifest()
+    loaded = model_file.load(PATH)
+    manifest = loaded.manifest
     return {
         "distribution": manifest.provider.distribution,
         "version": manifest.sepkit,
@@ -42,8 +44,5 @@ def summary() -> dict[str, Any]:
         "bytes": PATH.stat().st_size,
         "files": [],
         "on_disk": str(PATH),
+        "speed": speed_of(loaded.checksum),
     }
-
-
-def _manifest() -> Manifest:
-    return model_file.load(PATH).manifest

@@ -89,6 +89,7 @@ def test_models_shows_it(sepkit, built_in):
     (row,) = (row for row in sepkit("models", "list", "--json").json["pretrained"] if row["name"] == "vocals")
     assert (row["score"], row["licence"], row["sources"]) == (SCORE, "CC0", ["vocals"])
     assert row["on_disk"] == str(built_in)
+    assert SCORE in sepkit("models", "list").out.replace("\n", " ")
     about = sepkit("models", "info", "vocals", "--json").json
     assert about["dtypes"].keys() == {"float16", "float32", "int64"}
     assert about["score"] == SCORE
