@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sepkit.checkpoints import packaged
 from sepkit.errors import ModelFileError, did_you_mean, did_you_mean_path
-from sepkit.plugins import how_to_get
+from sepkit.plugins import how_to_get, install
 from sepkit.pretrained import is_name
 from sepkit.terminal import command, say
 
@@ -63,6 +63,6 @@ def _origin(asked: str, named: str) -> str:
 
 def _ways() -> str:
     return (
-        f"Train one: {command('train', 'configs/vocals.toml')}; or name one: -m FILE.safetensors; "
-        f"for a first look: {command('demo')}"
+        f"Train one: {command('train', 'configs/vocals.toml')}; or name one: -m FILE.safetensors, or -m spleeter "
+        f"({install('sepkit-spleeter')}); for a first look: {command('demo')}"
     )

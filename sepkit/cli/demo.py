@@ -58,4 +58,4 @@ def demo(output_dir: Path, epochs: int | None, device: str) -> Report:
         "Or this little model on any song of yours (it knows synthetic voices only):",
         f"  {command('separate', 'song.mp3', '-m', result.model)}",
     ]
-    return Report(data, human)
+    return Report(data, human, exit_code=int(bool(result.evaluation.failed)))
