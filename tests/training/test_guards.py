@@ -128,12 +128,12 @@ def test_validation_songs_that_cannot_be_scored_fail_before_the_first_step(
 ):
     """A file that breaks between the first look at it and the scoring of the whole song."""
     from sepkit.errors import AudioError
-    from sepkit.evaluation import evaluate
+    from sepkit.evaluation import song_scorer
 
     def broken(track):
         raise AudioError(f"{track.mixture}: truncated")
 
-    monkeypatch.setattr(evaluate, "load", broken)
+    monkeypatch.setattr(song_scorer, "load", broken)
     run = tmp_path / "r"
     sdr = ("--set", "train.validation.sdr_every=1")
     done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", run, *sdr)

@@ -21,6 +21,10 @@ class NoChannel(Good):
         return super().forward(mixture)[:, :, 0]
 
 
+class Incomplete(Good):
+    """Half of the mixture."""
+
+
 class Squeezed(Good):
     def forward(self, mixture):
         return super().forward(mixture).squeeze(0)
