@@ -42,13 +42,12 @@ class Command:
             "args": self.args, "env": dict(os.environ if env is None else env), "cwd": str(cwd or Path.cwd()),
             "session": start_new_session,
         }  # fmt: skip
-        self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(_address())
+        self._connection = _connected()
         with tempfile.TemporaryFile() as text:  # longer than a datagram may be
             text.write(json.dumps(request).encode())
             text.flush()
             socket.send_fds(self._connection, [b"!"], [text.fileno(), out, err])
-            self.pid = int(self._connection.recv(16))
+            self.pid = _number(self._connection)
         os.close(out)
         os.close(err)
 
@@ -57,10 +56,10 @@ class Command:
         if self.returncode is None:
             self._connection.settimeout(timeout)
             try:
-                status = self._connection.recv(16)
+                status = _number(self._connection)
             except (TimeoutError, BlockingIOError):
                 raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
-            self.returncode = os.waitstatus_to_exitcode(int(status))
+            self.returncode = os.waitstatus_to_exitcode(status)
             self._connection.close()
         return self.returncode
 
@@ -114,20 +113,47 @@ def _opened(target):
     return os.dup(target if isinstance(target, int) else target.fileno())
 
 
-def _address():
-    """Return the path of the server's socket. The first call of a session starts it; the workers share it."""
+def _connected():
+    """Return a connection to the server. The first call of a session starts it; the workers share it."""
     session = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     folder = Path(tempfile.gettempdir(), f"prefork-{session}")  # a socket's path must be short
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / "socket"
     with FileLock(folder / "lock"):
-        if not path.exists():
-            command = [sys.executable, "-m", "tests.prefork", str(path), str(session)]
-            server = subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE)
-            assert server.stdout.readline() == b"ready\n"
-            server.stdout.close()
-            _STARTED.append(server)
-    return str(path)
+        try:
+            return _connection_to(path)
+        except (FileNotFoundError, ConnectionRefusedError):  # none yet, or the socket of a server that was killed
+            path.unlink(missing_ok=True)
+            _start(path, session)
+            return _connection_to(path)
+
+
+def _connection_to(path):
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _start(path, session):
+    command = [sys.executable, "-m", "tests.prefork", str(path), str(session)]
+    server = subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE)
+    assert server.stdout.readline() == b"ready\n"
+    server.stdout.close()
+    _STARTED.append(server)
+
+
+def _number(connection):
+    """Return the next number that a keeper tells: a line, as a stream may join two messages."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = connection.recv(1)
+        assert byte, "the keeper has died"
+        line += byte
+    return int(line)
 
 
 def _serve(path, session):
@@ -180,9 +206,9 @@ def _keep(connection):
         os.setsid()  # signals to the group are the command's
         os.close(out)
         os.close(err)
-        connection.sendall(str(pid).encode())
+        connection.sendall(f"{pid}\n".encode())
         status = os.waitpid(pid, 0)[1]
-        connection.sendall(str(status).encode())
+        connection.sendall(f"{status}\n".encode())
         os._exit(0)
     connection.close()
     if request["session"]:

@@ -81,10 +81,12 @@ def in_order(
     with ExitStack() as pool:
         processes = []
         for _ in range(workers):
-            worker = _Worker(function, received)
+            worker: _Worker[Item, Result] = _Worker(function)
             pool.callback(worker.end)
             processes.append(worker)
         series, asked = iter(items), deque[_Worker[Item, Result]]()
+        for worker in processes:  # once all are forked: a fork beside a running thread may inherit a lock that it holds
+            worker.listen(received)
         for worker, item in zip(processes * AHEAD, series):  # noqa: B905  there may be fewer items
             worker.ask(item)
             asked.append(worker)
@@ -100,7 +102,7 @@ def in_order(
 class _Worker(Generic[Item, Result]):
     """A process that computes a function of one item after the other, and a thread that receives the results."""
 
-    def __init__(self, function: Callable[[Item], Any], received: Callable[[Any], Result]) -> None:
+    def __init__(self, function: Callable[[Item], Any]) -> None:
         try:
             self._pipe, theirs = Pipe()
             with theirs:
@@ -111,8 +113,13 @@ class _Worker(Generic[Item, Result]):
         except OSError as error:
             raise WorkerError(f"a worker process cannot be started ({error}); use fewer of them, or none") from None
         self._results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-        self._thread = Thread(target=self._receive, args=(received,), daemon=True)
-        self._thread.start()
+        self._thread: Thread | None = None
+
+    def listen(self, received: Callable[[Any], Result]) -> None:
+        """Start the thread."""
+        thread = Thread(target=self._receive, args=(received,), daemon=True)
+        thread.start()
+        self._thread = thread
 
     def ask(self, item: Item) -> None:
         with suppress(ConnectionError):  # the worker died, which the receiving thread reports
@@ -130,7 +137,8 @@ class _Worker(Generic[Item, Result]):
     def end(self) -> None:
         self._process.kill()
         self._process.join()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
         self._pipe.close()
 
     def _receive(self, received: Callable[[Any], Result]) -> None:
@@ -166,25 +174,34 @@ def _serve(pipe: Connection, inherited: Connection | None, function: Callable[[A
         import torch
 
         torch.set_num_threads(1)
-    items: SimpleQueue[Any] = SimpleQueue()
+    items: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     Thread(target=_take, args=(pipe, items), daemon=True).start()
     while True:
-        item = items.get()
+        item, fault = items.get()
         try:
+            if fault:
+                raise fault
             answer = _packed((function(item), None))
         except Exception as error:  # noqa: BLE001  the caller raises it again
             answer = _packed((None, _portable(error)))
         with suppress(ConnectionError):
             _send(pipe, answer)
+        if fault:  # the end of this process also ends a wait of the other one, which may be sending a large item
+            return
 
 
-def _take(pipe: Connection, items: SimpleQueue[Any]) -> None:
-    """Take items at once, so that asking never waits. If the other end is closed, end the process."""
+def _take(pipe: Connection, items: SimpleQueue[tuple[Any, BaseException | None]]) -> None:
+    """Take items at once, so that asking never waits. If the other end is closed, end the process.
+
+    After any other error, such as no memory for an item, the error stands in place of the item, and is the last.
+    """
     try:
         while True:
-            items.put(_received(pipe))
+            items.put((_received(pipe), None))
     except (EOFError, ConnectionError):
         os._exit(0)
+    except BaseException as error:  # noqa: BLE001  the caller raises it again
+        items.put((None, error))
 
 
 def _outlive_signals() -> None:

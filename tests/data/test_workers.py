@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import tempfile
+import threading
 import time
 from contextlib import closing, suppress
 from functools import partial
@@ -84,6 +85,60 @@ def test_an_error_keeps_the_traceback_of_its_worker_as_a_note():
     with pytest.raises(CorpusError) as raised:
         list(in_order(fault, ["newline"], 1))
     assert "in fault" in raised.value.__notes__[0]
+
+
+def no_room():
+    raise MemoryError("no room for an item")
+
+
+class Heavy:
+    """An item that a worker cannot unpickle."""
+
+    def __reduce__(self):
+        return no_room, ()
+
+
+def test_an_item_that_a_worker_cannot_take_ends_the_series_with_the_reason():
+    calls = []
+
+    def give_up():
+        calls.append(1)
+        if len(calls) > 100:
+            raise TimeoutError
+
+    series = in_order(fault, ["before", Heavy(), np.ones(1_000_000), "after"], 1, waiting=give_up)
+    assert next(series) == "before"
+    with pytest.raises(MemoryError, match="no room for an item"):
+        next(series)
+    assert not active_children()
+
+
+def test_no_thread_of_the_series_runs_yet_while_processes_are_forked(monkeypatch):
+    threads = []
+
+    class Watched(Process):
+        def start(self):
+            threads.append(threading.active_count())
+            super().start()
+
+    monkeypatch.setattr(workers, "Process", Watched)
+    assert len(list(in_order(twice, range(4), 3))) == 4
+    assert threads == [threading.active_count()] * 3
+
+
+def test_a_thread_that_cannot_be_started_leaves_no_process(monkeypatch):
+    here = os.getpid()
+
+    class Refused(threading.Thread):
+        def start(self):
+            if os.getpid() == here:
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    monkeypatch.setattr(workers, "Thread", Refused)
+    with pytest.raises(RuntimeError, match="can't start"):
+        list(in_order(twice, range(4), 2))
+    assert not active_children()
 
 
 def test_an_error_that_is_a_result_is_no_fault():
