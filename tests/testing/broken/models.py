@@ -355,9 +355,10 @@ class MonoBand(FullBand):
 
 
 ALL = [
-    Good, NoChannel, Incomplete, Squeezed, WholeHops, Reflecting, OneSource, OneChannel, TwoChannels, Unused, Weightless,
-    Root, Normalised, Overflowing, Dropping, Mixing, Writer, Forgetful, ExtraState, Peeking, Differentiating, Masked, OneMask,
-    TwoInputs, Transformed, Fronted, LouderFront, ScribblingFront, TorchFront, WiderFront, FullBand, ByRate, MonoBand,
+    Good, NoChannel, Incomplete, Squeezed, WholeHops, Reflecting, OneSource, OneChannel, TwoChannels, Unused,
+    Weightless, Root, Normalised, Overflowing, Dropping, Mixing, Writer, Forgetful, ExtraState, Peeking,
+    Differentiating, Masked, OneMask, TwoInputs, Transformed, Fronted, LouderFront, ScribblingFront, TorchFront,
+    WiderFront, FullBand, ByRate, MonoBand,
 ]  # fmt: skip
 
 
