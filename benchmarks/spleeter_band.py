@@ -14,6 +14,7 @@ from statistics import fmean
 
 import numpy as np
 import torch
+from sepkit_spleeter.spleeter_unet import EXTENSION_HZ
 from torch import Tensor
 
 from sepkit.audio.read import read
@@ -45,7 +46,7 @@ POLICIES: dict[str, Policy] = {
     "mean of the top 2 kHz": _mean(2),
     "mean of the top 4 kHz": _mean(4),
     "the same, shares of squares, 2 kHz": _sharper(_mean(2)),
-    "the same, shares of squares, 4 kHz": _sharper(_mean(4)),
+    f"the same, shares of squares, {EXTENSION_HZ / 1000:.0f} kHz (used)": _sharper(_mean(EXTENSION_HZ / 1000)),
 }
 
 
@@ -55,11 +56,11 @@ def main() -> None:
     rows: dict[tuple[str, str], list[list[float]]] = {}
     for folder in sorted(Path(os.environ["SEPKIT_AUDIO"], "songs").glob("*/*")):
         for stem, policy, scores in _scored(network, folder):
-            print(f"{folder.name:10} {stem:14} {policy:38}" + "".join(f"{score:8.2f}" for score in scores))
+            print(f"{folder.name:10} {stem:14} {policy:44}" + "".join(f"{score:8.2f}" for score in scores))
             rows.setdefault((stem, policy), []).append(scores)
     for (stem, policy), songs in rows.items():
         means = [fmean(column) for column in zip(*songs, strict=True)]
-        print(f"{'mean':10} {stem:14} {policy:38}" + "".join(f"{score:8.2f}" for score in means))
+        print(f"{'mean':10} {stem:14} {policy:44}" + "".join(f"{score:8.2f}" for score in means))
 
 
 def _scored(network: torch.nn.Module, folder: Path) -> Iterator[tuple[str, str, list[float]]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sepkit.component import SpectralFront
 
-EXTENSION_HZ = 2000.0
+EXTENSION_HZ = 4000.0
 """Width of the top of the band that the networks read; the masks above it follow the mean of theirs there."""
 
 

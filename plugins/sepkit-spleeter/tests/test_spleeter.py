@@ -58,6 +58,13 @@ def test_above_the_bins_the_mask_follows_its_top_or_is_zero():
     assert not SpleeterUNet(**SMALL, above="zero").adds_up(TWO)
 
 
+def test_the_masks_above_follow_the_top_4_khz_of_the_published_networks():
+    published = AudioSpec(44100, 2, ("vocals", "accompaniment"))
+    assert SpleeterUNet().extension_bins(published) == round(4000 / (44100 / 4096)) == 372
+    assert SpleeterUNet().build(published).extension_bins == 372
+    assert SpleeterUNet(**SMALL).extension_bins(TWO) == 64  # all bins, where the band is no wider
+
+
 def test_one_source_cannot_share_by_softmax():
     with pytest.raises(ConfigError, match="name two"):
         SpleeterUNet(**SMALL, output="softmax").build(AudioSpec())
