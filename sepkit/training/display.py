@@ -14,6 +14,7 @@ from sepkit.config import RunConfig
 from sepkit.data.loader import Data
 from sepkit.evaluation.reference import load
 from sepkit.terminal import console
+from sepkit.track import Track
 from sepkit.training import curves
 from sepkit.training.checkpointer import Checkpointer
 from sepkit.training.curves import Rows
@@ -42,6 +43,7 @@ class Display:
         self._learner = learner
         self._leads = learner.ranks.leads
         self._tensorboard: TensorBoard | None = None
+        self._shows_examples = True  # until the first that fails
         self._pace = Pace()
         self._validating_since = perf_counter()
         self._validation_seconds = 0.0
@@ -144,7 +146,7 @@ class Display:
         if self._tensorboard is None:
             self._tensorboard = TensorBoard(self._run.path, row["step"])
         self._tensorboard.row(row)
-        if row["sdr"] is not None and self._tensorboard.active:
+        if row["sdr"] is not None and self._tensorboard.active and self._shows_examples:
             self._show_example(self._tensorboard, row["step"], validator)
         self._not_drawn = checkpointer.history
         if perf_counter() - self._drawn_at >= DRAWING_SECONDS:
@@ -172,10 +174,18 @@ class Display:
         ).rstrip()
 
     def _show_example(self, tensorboard: TensorBoard, step: int, validator: Validator) -> None:
-        """Write the loudest seconds of a validation song's sources to TensorBoard, separated."""
-        separator, track = validator.separator(), self._data.validation_tracks[0]
-        song = load(track)
-        target = np.sum([song.stems[s] for s in separator.sources if s in song.stems], axis=0)
+        track = self._data.validation_tracks[0]
+        try:
+            self._write_example(tensorboard, step, validator, track)
+        except Exception as error:  # noqa: BLE001  nor is a sound
+            self._shows_examples = False
+            log.warning("%s: no example is written for TensorBoard any more (%s)", track.name, error)
+
+    def _write_example(self, tensorboard: TensorBoard, step: int, validator: Validator, track: Track) -> None:
+        """Write the loudest seconds of a song's sources to TensorBoard, separated; of its mixture if none is known."""
+        separator, song = validator.separator(), load(track)
+        known = [song.stems[source] for source in separator.sources if source in song.stems]
+        target = np.sum(known, axis=0) if known else song.mixture
         length = min(EXCERPT_SECONDS * song.sample_rate, song.mixture.shape[-1])
         energy = np.concatenate([[0.0], np.cumsum(np.square(target, dtype=np.float64).sum(0))])
         start = int(np.argmax(energy[length:] - energy[: len(energy) - length]))

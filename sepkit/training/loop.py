@@ -200,10 +200,16 @@ def _outcome(
     run: RunDirectory, learner: Learner, reason: Reason, signal: int = 0, saved_step: int | None = None
 ) -> Outcome:
     stopping, position, monitor = learner.stopping, learner.position, learner.monitor
-    if stopping.best is None and reason != "interrupted":
+    best = stopping.best if stopping.best is not None and isfinite(stopping.best) else None
+    if stopping.best is not None and best is None and reason != "interrupted":
+        raise TrainingError(
+            f"{run.best_model} is the best by another measure, and no epoch has a finite score by the present one; "
+            "raise --epochs to continue, or take back what has changed in the config"
+        )
+    if best is None and reason != "interrupted":
         raise TrainingError(
             f"no epoch had a finite validation, so there is no best model in {run.path}. "
             "Lower train.optimizer.lr, or check the corpus for broken samples"
         )
-    best = -stopping.best if stopping.best is not None and monitor == "sdr" else stopping.best
-    return Outcome(run, reason, position.epoch, position.step, monitor, best, stopping.best_epoch, signal, saved_step)
+    score = -best if best is not None and monitor == "sdr" else best
+    return Outcome(run, reason, position.epoch, position.step, monitor, score, stopping.best_epoch, signal, saved_step)

@@ -60,7 +60,7 @@ class EarlyStopping:
     Attributes:
         patience: Epochs without a better score before the run stops.
         measure: All that scores depend on beside the network: scores of different measures cannot be compared.
-        best: The best score, None before the first finite one.
+        best: The best score, None before the first finite one; infinity for that of another measure.
         best_epoch: Its epoch, or the epoch at which waiting started.
         epoch: The last epoch counted.
     """

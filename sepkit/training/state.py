@@ -5,7 +5,7 @@ and the JSON tree holds a reference in their place.
 """
 
 from dataclasses import asdict, replace
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +50,16 @@ def restore(learner: Learner, path: Path, state: dict[str, Any], *, best_is_know
     from the file.
 
     Returns True if the best score is still that of the state. It is not without `best_is_known`, if the best model did
-    not come along, and not if scores are measured differently now. Then the next finite score is the best.
+    not come along, and not if scores are measured differently now. Then the next finite score is the best; until then a
+    best model that is there stays.
 
     Raises:
         ModelFileError: the weights do not fit, or something is missing.
     """
     try:
         return _restore(learner, path, state, best_is_known=best_is_known)
-    except KeyError as error:
-        raise ModelFileError(f"{path}: the state lacks {error}; it was written by another version of sepkit") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise _other_version(path, error) from None
 
 
 def _restore(learner: Learner, path: Path, state: dict[str, Any], *, best_is_known: bool) -> bool:
@@ -75,10 +76,11 @@ def _restore(learner: Learner, path: Path, state: dict[str, Any], *, best_is_kno
     same_measure = state["stopping"]["measure"] == learner.stopping.measure
     learner.schedule.load_state_dict(state["schedule"], scores_are_known=same_measure)
     known, own, epoch = best_is_known and same_measure, learner.stopping, learner.position.epoch
+    worst = inf if best_is_known and state["stopping"]["best"] is not None else None  # every finite score is better
     learner.stopping = (
         EarlyStopping(**{**state["stopping"], "patience": own.patience})
         if known
-        else replace(own, epoch=epoch, best_epoch=epoch)
+        else replace(own, best=worst, epoch=epoch, best_epoch=epoch)
     )
     if learner.ranks.number < len(state["random"]["torch"]):
         mine = {name: rows[learner.ranks.number].clone() for name, rows in state["random"].items()}
@@ -100,7 +102,20 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         ModelFileError: the file is missing or corrupt.
     """
     manifest, tensors = tensor_file.read(path)
-    return manifest, _unpack(manifest.pop("state"), tensors) if "state" in manifest else None
+    if "state" not in manifest:
+        return manifest, None
+    try:
+        return manifest, _unpack(manifest.pop("state"), tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _other_version(path, error) from None
+
+
+def _other_version(path: Path, error: Exception) -> ModelFileError:
+    found = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be restored ({error})"
+    return ModelFileError(
+        f"{path}: the state {found}; it was written by another version of sepkit: resume it with that one, or start "
+        "from the best model beside it (--resume-from)"
+    )
 
 
 def _pack(tree: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -9,7 +9,10 @@ import time
 
 import pytest
 
+from sepkit.checkpoints import tensor_file
 from sepkit.terminal import program
+from sepkit.training.learner import Learner
+from sepkit.training.validation import Validator
 from tests.conftest import SMALL, write_songs
 from tests.training.runs import end, hidden_files, history, repeated, same_weights, start, wait_for
 
@@ -106,8 +109,6 @@ def test_an_interrupt_as_json(command, tmp_path):
 def test_interrupted_before_there_is_anything_to_save_the_same_command_starts_again(
     sepkit, command, tmp_path, monkeypatch
 ):
-    from sepkit.training.validation import Validator
-
     loss = Validator._loss
 
     def interrupted(validator):
@@ -147,6 +148,61 @@ def test_scores_of_another_measure_are_not_compared(sepkit, small_config, songs,
     assert "scored by another measure" in done.err
     assert done.json["best_epoch"] == 3
     assert sepkit(*command, "--epochs", 4).err.count("another measure") == 1
+
+
+def test_the_best_model_by_another_measure_stays_until_there_is_a_better_one(
+    sepkit, small_config, songs, trained, monkeypatch
+):
+    best = trained / "best_model.safetensors"
+    before = best.read_bytes()
+    command = (
+        "train", small_config, "--data-dir", songs, "--output-dir", trained, "--resume", "--json",
+        "--set", "train.chunk_seconds=0.25", "--epochs",
+    )  # fmt: skip
+    assert "another measure" in sepkit(*command, 2).err  # all epochs are done
+    take_step = Learner.take_step
+
+    def interrupted(learner, batch):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return take_step(learner, batch)
+
+    for noted in (True, False):  # the second time the state is that of the first, of the new measure
+        with monkeypatch.context() as patch:
+            patch.setattr(Learner, "take_step", interrupted)
+            done = sepkit(*command, 4)
+        assert done.code == 143, done.err
+        assert ("another measure" in done.err) == noted
+        assert done.json["best_score"] is None
+        assert best.read_bytes() == before
+    with monkeypatch.context() as patch:
+        patch.setattr(Validator, "_loss", lambda validator: float("nan"))
+        assert "no epoch has a finite score" in sepkit(*command, 3).err
+    assert best.read_bytes() == before
+    done = sepkit(*command, 4)
+    assert done.json["best_epoch"] in (3, 4), done.err
+    assert best.read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "said"),
+    [
+        ("position", {"laps": 3}, "laps"),
+        ("stopping", {"mood": 3}, "mood"),
+        ("schedule", {"steps": "tensor:lost"}, "lacks 'lost'"),
+        ("model", None, "cannot be restored"),
+    ],
+)
+def test_a_state_of_another_version_is_named(sepkit, small_config, songs, trained, part, change, said):
+    path = trained / "last_state.safetensors"
+    manifest, tensors = tensor_file.read(path)
+    for pair in manifest["state"]["pairs"]:
+        if pair[0] == part:
+            pairs = pair[1]["pairs"]
+            pair[1] = {"pairs": [*pairs, *map(list, change.items())]} if change else {"pairs": [[1]]}
+    tensor_file.write(path, tensors, manifest)
+    done = sepkit("train", small_config, "--data-dir", songs, "--output-dir", trained, "--resume", "--epochs", 3)
+    assert done.code == 1
+    assert [text for text in ("last_state", said, "another version of sepkit") if text not in done.err] == []
 
 
 def test_what_a_run_cannot_overwrite_unasked(sepkit, small_config, songs, tmp_path):

@@ -14,7 +14,8 @@ import pytest
 import torch
 from matplotlib import colormaps
 
-from sepkit.training import tensorboard
+from sepkit.errors import AudioError
+from sepkit.training import display, tensorboard
 from sepkit.training.tensorboard import TensorBoard
 
 pytest.importorskip("tensorboard", reason="an optional extra")
@@ -205,3 +206,28 @@ assert threading.active_count() == 1, threading.enumerate()
     assert "nothing more is written for TensorBoard" in line
     assert "File too large" in line
     assert scalars(tmp_path, "loss/train")[0] == (1, 1.0)
+
+
+@pytest.fixture
+def train(sepkit, small_config, songs, tmp_path):
+    command = ("train", small_config, "--data-dir", songs, "--output-dir", tmp_path / "run", "--epochs", 2)
+    return lambda *more: sepkit(*command, "--set", "train.steps_per_epoch=1", *more)
+
+
+def test_a_source_that_no_song_has_as_a_stem_is_shown_too(train, tmp_path):
+    done = train("--target", "instrumental")
+    assert done.code == 0, done.err
+    assert "TensorBoard" not in done.err
+    tags = read(tmp_path / "run").Tags()["audio"]
+    assert {tag.rsplit("/")[-1] for tag in tags} == {"mixture", "instrumental"}
+
+
+def test_an_example_that_cannot_be_read_is_one_warning_and_the_numbers_go_on(train, tmp_path, monkeypatch):
+    def broken(track):
+        raise AudioError(f"{track.name}: cut off")
+
+    monkeypatch.setattr(display, "load", broken)
+    done = train("--set", "train.validation.sdr_every=1")
+    assert done.code == 0, done.err
+    assert done.err.count("cut off") == 1
+    assert [step for step, _ in scalars(tmp_path / "run", "loss/train")] == [1, 2]
