@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from math import inf, isfinite
 from typing import NamedTuple
@@ -156,13 +155,6 @@ class Learner:
         broken = self.ranks.gathered(~(finite[0] & finite[1])).flatten().tolist()
         chunks = [tracks for tracks, bad in zip(batch["tracks"], broken, strict=True) if bad] or batch["tracks"]
         return list(dict.fromkeys(track for tracks in chunks for track in tracks)), any(broken)
-
-
-def measure_of(config: RunConfig, songs: Iterable[str]) -> str:
-    """Return all that the score of a validation depends on beside the network."""
-    losses = [loss.model_dump(mode="json") for loss in config.losses]
-    train = config.train
-    return json.dumps([train.validation.monitor, losses, train.source_weights, train.chunk_seconds, list(songs)])
 
 
 def _optimizer(settings: OptimizerSettings, parameters: Iterable[nn.Parameter]) -> Optimizer:

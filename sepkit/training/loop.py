@@ -17,13 +17,13 @@ from sepkit.terminal import command
 from sepkit.training.checkpointer import Checkpointer
 from sepkit.training.display import Display
 from sepkit.training.freezing import train_mode
-from sepkit.training.learner import Learner, measure_of
+from sepkit.training.learner import Learner
 from sepkit.training.randomness import seed_all
 from sepkit.training.ranks import Ranks
 from sepkit.training.run_directory import RunDirectory
 from sepkit.training.state import restore
 from sepkit.training.stop_signal import Interrupted, listening
-from sepkit.training.validation import Validator
+from sepkit.training.validation import Validator, measure_of
 
 # Skipped steps in a row that are shown one by one.
 SHOWN = 3

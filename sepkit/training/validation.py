@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from sepkit.checkpoints import model_file
 from sepkit.checkpoints.model_file import Manifest, ModelFile
+from sepkit.component import MetricConfig
 from sepkit.config import RunConfig
 from sepkit.data.chunks import on_device
 from sepkit.data.loader import Data
@@ -104,11 +106,27 @@ class Validator:
 
     def _score(self, separator: Separator, number: int) -> Tensor:
         """Return the SDR of each source of a song, NaN where it is undefined."""
-        metric = next((m for m in self.config.metrics if m.name == SDR), None) or METRICS.get(SDR).component(name=SDR)
-        scorer = SongScorer((ModelEstimates("validated", separator),), (metric,), bounded=False)
+        estimates = ModelEstimates("validated", separator)
+        scorer = SongScorer((estimates,), (_metric(self.config),), bounded=False)
         result = scorer(self.data.validation_tracks[number])
         if result.error:
             raise CorpusError(f"validation: {result.error}")
         found = {row.stem: row.value for row in result.scores}
         values = [found.get(source) for source in separator.sources]
         return torch.tensor([float("nan") if value is None else value for value in values], dtype=torch.float64)
+
+
+def measure_of(config: RunConfig, songs: Iterable[str]) -> str:
+    """Return all that the score of a validation depends on beside the network."""
+    train, losses = config.train, [loss.model_dump(mode="json") for loss in config.losses]
+    measure = [train.validation.monitor, losses, train.source_weights, train.chunk_seconds, list(songs)]
+    if train.validation.monitor == SDR:
+        measure += [_metric(config).model_dump(mode="json"), config.separate.model_dump(exclude={"residual"})]
+    return json.dumps(measure)
+
+
+def _metric(config: RunConfig) -> MetricConfig:
+    """Return the SDR as the config sets it, or with its own settings."""
+    return next((metric for metric in config.metrics if metric.name == SDR), None) or METRICS.get(SDR).component(
+        name=SDR
+    )

@@ -9,7 +9,7 @@ from sepkit.config import Shortcuts
 from sepkit.data.loader import Data
 from sepkit.training.learner import Learner
 from sepkit.training.ranks import Ranks
-from sepkit.training.validation import Validation, Validator
+from sepkit.training.validation import Validation, Validator, measure_of
 from tests.training.runs import history, same_weights
 
 SOURCES = ("--set", 'audio.sources=["vocals", "drums"]')
@@ -101,3 +101,23 @@ def test_scores():
     assert Validation(0.5, {"a": 4.0, "b": None, "c": 2.0}).score("sdr") == -3.0
     assert Validation(0.5, {"a": None}).score("sdr") is None
     assert not Validation(float("nan"), {"a": 4.0}).score("sdr") < 0
+
+
+SDR_MONITOR = ('train.validation={monitor="sdr", sdr_every=1}',)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "change", "differs"),
+    [
+        (SDR_MONITOR, 'metrics=[{name="sdr", frame_seconds=0.5}]', True),
+        (SDR_MONITOR, 'metrics=[{name="sdr"}]', False),
+        (SDR_MONITOR, "separate.overlap=0.5", True),
+        (SDR_MONITOR, "separate.chunk_seconds=3", True),
+        (SDR_MONITOR, 'separate.residual="others"', False),
+        ((), 'metrics=[{name="sdr", frame_seconds=0.5}]', False),
+        ((), "separate.overlap=0.5", False),
+    ],
+)
+def test_what_an_sdr_depends_on_is_part_of_its_measure_alone(small_config, monitor, change, differs):
+    before, after = (measure_of(configs.load(small_config, [*monitor, *more]), ["one"]) for more in ((), (change,)))
+    assert (before != after) == differs
