@@ -1,4 +1,4 @@
-"""What Spleeter's mask should be above the 11 kHz that its networks hear: policies compared on real songs.
+"""Compare policies for Spleeter's mask above 11 kHz, the highest input of its networks, on real songs.
 
 Scores of vocals and accompaniment in dB, for each policy: "band" is the SDR of 11 to 16 kHz, frames of 1 s, median;
 "song" the same with the song as one frame, so that what leaks into pauses counts as well; "all" the SDR of everything;

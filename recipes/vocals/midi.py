@@ -1,4 +1,4 @@
-"""What a MIDI file plays: enough of the format to tell whether a choir is in it."""
+"""Read the instruments and notes of a MIDI file, as far as a choir in it must be found."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ SILENT = 0.003
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the raw material lies.
+    """The folders of the raw material.
 
     Attributes:
         audio: Folder with voices/sek, voices/pjs, midi/freedoom and midi/groove.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.stems import SourceAugmentation
+from sepkit.augmentations.stems import SourceAugmentation, log_uniform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class Formants(SourceAugmentation):
         import numpy as np
         import torch
 
-        factor = self.low_factor * (self.high_factor / self.low_factor) ** rng.random()
+        factor = log_uniform(self.low_factor, self.high_factor, rng)
         time, window = source.shape[-1], 2 ** round(log2(WINDOW_SECONDS * sample_rate))
         padded = np.pad(source, ((0, 0), (window, window)), mode="symmetric")
         settings = {"n_fft": window, "hop_length": window // OVERLAP, "window": torch.hann_window(window)}

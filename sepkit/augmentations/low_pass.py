@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.stems import StemAugmentation
+from sepkit.augmentations.stems import StemAugmentation, log_uniform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class LowPass(StemAugmentation):
         from scipy.signal import firwin, oaconvolve
 
         low, high = (min(limit, sample_rate / 2) for limit in (self.low_hz, self.high_hz))
-        cutoff = low * (high / low) ** rng.random()
+        cutoff = log_uniform(low, high, rng)
         if cutoff >= sample_rate / 2:
             return stems.copy()
         reach = round(REACH_SECONDS * sample_rate)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.stems import SourceAugmentation
+from sepkit.augmentations.stems import SourceAugmentation, log_uniform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ class Reverb(SourceAugmentation):
         import numpy as np
 
         level = 10 ** (rng.uniform(self.low_db, self.high_db) / 20)
-        seconds = SHORTEST_SECONDS * (self.longest_seconds / SHORTEST_SECONDS) ** rng.random()
+        seconds = log_uniform(SHORTEST_SECONDS, self.longest_seconds, rng)
         delay = 1 + round(rng.uniform(0, LONGEST_DELAY_SECONDS) * sample_rate)
         decay = np.exp(-DECAY / (seconds * sample_rate) * np.arange(round(seconds * sample_rate), dtype=np.float32))
         room = rng.standard_normal((len(source), len(decay)), np.float32) * decay

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.stems import StemAugmentation
+from sepkit.augmentations.stems import StemAugmentation, log_uniform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ class Speed(StemAugmentation):
         time = ceil(stems.shape[-1] / self.stretch)
         changed = stems[..., :time].copy()
         for source, stem in zip(changed[:-1], stems, strict=False):
-            factor = self.low_factor * (self.high_factor / self.low_factor) ** rng.random()
+            factor = log_uniform(self.low_factor, self.high_factor, rng)
             ratio = Fraction(factor).limit_denominator(100)
             played = resample(stem[:, : ceil(time * ratio)], ratio.numerator, ratio.denominator)[:, :time]
             source[:, : played.shape[1]] = played

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+def log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+    """Draw a positive number whose logarithm is uniform."""
+    return low * (high / low) ** rng.random()
+
+
 class LimitedAugmentation(AugmentationConfig):
     """Base of the augmentations that draw a number; subclasses set `limits` to the names of its two limits."""
 

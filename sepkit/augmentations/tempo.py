@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from sepkit.arrays import Samples
-from sepkit.augmentations.stems import StemAugmentation
+from sepkit.augmentations.stems import StemAugmentation, log_uniform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,5 +33,5 @@ class Tempo(StemAugmentation):
         """Stretch all stems in time."""
         from sepkit.augmentations.time_stretch import time_stretch
 
-        factor = self.low_factor * (self.high_factor / self.low_factor) ** rng.random()
+        factor = log_uniform(self.low_factor, self.high_factor, rng)
         return time_stretch(stems, factor, sample_rate)

@@ -12,7 +12,7 @@ IMPULSE[:, :, 100] = 1
 
 
 def wet(seed=0, **settings):
-    """What is added to an impulse of a source, and to what is no source."""
+    """Return the reverb of an impulse in a source, and of one in the residual."""
     augment = Reverb(**settings).build(AudioSpec(RATE, 2, ("vocals",)))
     return augment(IMPULSE, IMPULSE.sum(0), np.random.default_rng(seed))[0] - IMPULSE
 

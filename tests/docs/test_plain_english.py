@@ -19,6 +19,7 @@ BANNED = re.compile(
 def modules():
     yield from sorted((ROOT / "sepkit").rglob("*.py"))
     yield from sorted((ROOT / "plugins").glob("*/sepkit_*/**/*.py"))
+    yield from sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "recipes").rglob("*.py")])
 
 
 def texts():

@@ -1,4 +1,4 @@
-"""What tests of exports share: a small model file, and its export, which is made once."""
+"""Fixtures of the tests of exports: a small model file, and its export, which is made once."""
 
 import onnx
 import pytest

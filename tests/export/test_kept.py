@@ -18,7 +18,7 @@ from tests.checkpoints.torch_zip import model
 
 @pytest.fixture
 def kept(loaded):
-    """Where its export is kept."""
+    """The path of the kept export."""
     return loaded.path.parent / f"m.{loaded.checksum[:12]}.onnx"
 
 

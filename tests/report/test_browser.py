@@ -141,7 +141,7 @@ def test_it_plays_and_keeps_its_place_when_the_source_changes(visit):
 
 
 def test_sources_are_in_step_to_the_sample(visit):
-    """What the browser decodes is as long as the song, and the residual is the mixture minus the estimate in it."""
+    """Decoded in the browser, a song keeps its length, and the residual is the mixture minus the estimate."""
     visit.page.keyboard.press("j")
     mixture, estimate, residual = (
         np.array(

@@ -30,7 +30,7 @@ def paths(tmp_path):
 
 
 def block_starts(index):
-    """Where each block starts, and the footer."""
+    """Return the offset of each block, and of the footer."""
     whole, starts = checkpoint(TENSORS)[0], [0]
     for end in range(5, len(whole) - 47):
         if whole[end - 5] == 0 and struct.pack("<I", crc(whole[starts[-1] : end - 4])) == whole[end - 4 : end]:
