@@ -1,4 +1,4 @@
-"""What a mask that is known up to 11 025 Hz should be above that: policies compared on real songs at 44.1 kHz.
+"""Compare policies for a mask above 11 025 Hz, the top of the trained band, on real songs at 44.1 kHz.
 
 The mask of the low band is that of a CRNN trained at 22 050 Hz, with --model; or an ideal one, which leaves the policy
 alone at fault. With the mid signals of target T, rest R and mixture X, that is |T| / (|T| + |R|) as "share";

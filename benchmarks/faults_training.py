@@ -118,7 +118,7 @@ def _random_kills(kills: int, rng: random.Random) -> int:
 
 
 def _as_whole(run: Path) -> bool:
-    """Whether a run has ended as the uninterrupted one did, and left nothing unfinished."""
+    """Return True if a run ended as the uninterrupted one did, and left nothing unfinished."""
     rows = [[[row[key] for key in SAME] for row in _rows(folder)] for folder in (run, Path("whole"))]
     left = [path for path in run.iterdir() if path.name.startswith(".")]
     return rows[0] == rows[1] and not left and all(_equal(run / name, Path("whole") / name) for name in FILES)
@@ -242,7 +242,7 @@ def _same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def _state_of(path: Path, old: str, new: dict[str, torch.Tensor]) -> str:
-    """Whether a file is the old one, or holds what the new one holds. States differ in the seconds they tell."""
+    """Return True if a file is the old one, or equals the new one. States differ in their seconds."""
     if not path.exists():
         return "GONE"
     try:

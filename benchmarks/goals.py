@@ -15,7 +15,7 @@ class Goal:
 
     @property
     def ok(self) -> bool:
-        """Whether it is reached."""
+        """True if it is reached."""
         return self.reached >= self.limit if self.least else self.reached <= self.limit
 
     @property

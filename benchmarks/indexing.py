@@ -1,4 +1,4 @@
-"""How long it takes to know a large corpus: 2100 tracks of 10 stems each, cold and warm; and what a worker weighs.
+"""Measure the index of a large corpus: 2100 tracks of 10 stems each, cold and warm; and the memory of a worker.
 
 The tree has the layout of Slakh2100; every stem is a hard link to one short file. Each figure is a process of its own.
 Cold: nothing is remembered, so every metadata.yaml is parsed and every header read. Warm: every file's size and

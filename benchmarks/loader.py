@@ -1,4 +1,4 @@
-"""How many chunks a second the loader gives, beside open-unmix's `MUSDBDataset`, on the same generated corpus.
+"""Measure the chunks a second of the loader, beside open-unmix's `MUSDBDataset`, on the same generated corpus.
 
 Every case gives 4 s remixed chunks of four stems, from two worker processes, to a loop that does nothing else: ours at
 22 050 Hz mono (resampled from 44.1 kHz stereo where the corpus is not prepared), open-unmix's as it makes them, at 44.1
@@ -110,7 +110,7 @@ def _open_unmix(root: Path, *, is_wav: bool) -> Callable[[], Iterator[int]]:
 def _corpus(root: Path) -> tuple[Path, Path]:
     """Render songs of two minutes in the layout of MUSDB18-HQ, and encode each to a `.stem.mp4` as well."""
     for number in range(SONGS):
-        split, name = ("validation", "Triviul - Angelsaint") if number == 0 else ("train", f"Nobody - Song {number}")
+        split, name = ("validation", "Triviul - Angelsaint") if number == 0 else ("train", f"Artist - Song {number}")
         song = root / "wav" / "train" / name
         write_song(song, (0, number), SECONDS)
         for stem in STREAMS:

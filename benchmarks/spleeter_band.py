@@ -67,8 +67,8 @@ def _scored(network: torch.nn.Module, folder: Path) -> Iterator[tuple[str, str, 
     mixture, vocals = (_sound(folder / f"{name}.flac") for name in ("mixture", "vocals"))
     spectrum, masks = _stft(mixture), None
     with torch.no_grad():
-        heard = spectrum.abs()[:, :LOW].split(FRAMES, -1)
-        masks = torch.cat([network(piece[None])[0] for piece in heard], -1)
+        pieces = spectrum.abs()[:, :LOW].split(FRAMES, -1)
+        masks = torch.cat([network(piece[None])[0] for piece in pieces], -1)
     for number, (stem, target) in enumerate(zip(STEMS, (vocals, mixture - vocals), strict=True)):
         true = _stft(target)
         for name, policy in POLICIES.items():

@@ -1,4 +1,4 @@
-"""How long `sepkit --help` takes as a whole process. Goal: a median of at most 0.35 s on two cores."""
+"""Measure `sepkit --help` as a whole process. Goal: a median of at most 0.35 s on two cores."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a training step of the default network takes on a CPU: with torch's GRU and with ours, in fp32 and in bf16.
+"""Measure a training step of the default network on a CPU: with torch's GRU and with ours, in fp32 and in bf16.
 
 The cases take turns, so that a machine that slows down slows them all; compare the ratios.
 """

@@ -27,7 +27,7 @@ from speak import joined, prompts
 Samples = NDArray[np.float32]
 
 RATE = 22050
-"""Of what is rendered: all that the network hears."""
+"""Rate in Hz of the rendered files, that of the network."""
 LEVELS = {"vocals": -16.0, "accompaniment": -17.0}
 """RMS of the seconds that sound, in dB of full scale."""
 WITHOUT_VOICE = (
