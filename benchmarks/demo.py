@@ -1,4 +1,4 @@
-"""The demo's goals: at most 3 minutes on two cores, and at least 6 dB SDR above the mixture on a song outside its training set.
+"""The demo's goals: at most 3 minutes on two cores, and at least 6 dB SDR above the mixture on an unseen song.
 
 Exits 1 if the score is missed. The time is printed beside its goal; machines differ, so it fails nothing.
 """

@@ -1,4 +1,4 @@
-"""Compare the memory of a run early and late: resident memory of `sepkit train` and its worker after 3 and after 50 epochs. Goal: within 2 %.
+"""Compare the resident memory of `sepkit train` and its worker after 3 and after 50 epochs. Goal: within 2 %.
 
 The corpus is small and not prepared, so files are decoded all the time.
 """

@@ -1,7 +1,7 @@
 """Train the CRNN and open-unmix on the same chunks of MIR-1K, and for the same time, each from several seeds.
 
 Both are trained by `sepkit train benchmarks/mir1k.toml`, so split, remixing, loss, optimiser and schedule are the same,
-and scored on two singers that neither was trained on. Runs one after the other, on all cores; a run that is there is not
+and scored on two other singers. Runs one after the other, on all cores; a run that is there is not
 made again, and one that was interrupted goes on. Needs `plugins/sepkit-openunmix`, and MIR-1K in `SEPKIT_AUDIO`.
 
 Prints Markdown tables; exits 1 if a goal is missed.

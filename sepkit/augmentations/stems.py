@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
     """Draw a positive number whose logarithm is uniform."""
-    return low * (high / low) ** rng.random()
+    return float(low * (high / low) ** rng.random())
 
 
 class LimitedAugmentation(AugmentationConfig):
